@@ -1,0 +1,347 @@
+"""The paper's attack (section 4.1), and the measures and controls that go with it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm
+
+from blindspots.box import minimize_box
+from blindspots.networks import predict
+
+Loss = Literal["cross_entropy", "margin"]
+Bounds = tuple[float, float]
+
+PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
+
+
+@dataclass(frozen=True)
+class AdversarialImages:
+    """Result of `lbfgs_attack`, one entry per image.
+
+    Attributes:
+        images: the adversarial images, inside the bounds; the original where the attack failed.
+        success: whether the model's predicted class is the target.
+        distortion: root mean square change of a pixel; infinite where the attack failed.
+        penalty: the largest penalty that succeeded; zero where the attack failed.
+        evaluations: gradient evaluations of the model.
+    """
+
+    images: Float[Tensor, "n *shape"]
+    success: Bool[Tensor, "n"]
+    distortion: Float[Tensor, "n"]
+    penalty: Float[Tensor, "n"]
+    evaluations: Int[Tensor, "n"]
+
+
+def lbfgs_attack(
+    model: nn.Module,
+    images: Float[Tensor, "n *shape"],
+    targets: Int[Tensor, "n"],
+    *,
+    loss: Loss = "cross_entropy",
+    bounds: Bounds = (0.0, 1.0),
+    search_steps: int = 12,
+    history: int = 10,
+    max_iterations: int = 200,
+    gtol: float = 1e-4,
+    ftol: float = 1e-5,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> AdversarialImages:
+    r"""Perturb each image as little as possible so that the model takes it for its target.
+
+    Section 4.1 of the paper: for each image $x$ and target $l$, box-constrained L-BFGS finds the
+    minimiser $x + r$ of
+
+    $$ \text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l)
+       \quad\text{subject to}\quad x + r \in [\text{lower}, \text{upper}]^m , $$
+
+    and a search in the penalty, image by image, keeps the minimiser of the *largest* penalty for
+    which the prediction is the target: the larger the penalty, the smaller the perturbation. Each
+    minimisation starts from the last minimiser.
+
+    Departures from the paper: the squared norm in place of $|r|$, which traces the same curve and
+    is smooth at zero; the largest penalty in place of the "minimum c", which would be right if c
+    stood before the loss; and a search of `search_steps` penalties, by factors of ten until one
+    succeeds and one fails, by bisection of the logarithm from there on.
+
+    Args:
+        model: in evaluation mode; maps images to logits, row by row. It is left as it is.
+        images: floating point (32 bits or more), within the bounds.
+        targets: the wanted wrong class of each image.
+        loss: `"cross_entropy"` as in the paper, or `"margin"`, the largest other logit minus the
+            target's. With more than two classes the cross-entropy does not lead to the nearest
+            adversarial image, because its level sets are not the decision boundary.
+        bounds: lower and upper bound of every pixel.
+        search_steps: penalties tried per image.
+        history: see `minimize_box`.
+        max_iterations: see `minimize_box`; per penalty.
+        gtol: see `minimize_box`; the objective is in units of the loss.
+        ftol: see `minimize_box`.
+        batch_size: images attacked at once.
+        progress: show a progress bar.
+
+    Raises:
+        TypeError: if images or targets have a type that cannot work.
+        ValueError: if the model is in training mode, returns probabilities or has no gradient; if
+            images are empty, outside the bounds or not finite; if targets are out of range or
+            already predicted; or if shapes, devices or options do not fit.
+    """
+    if loss not in LOSSES:
+        raise ValueError(f"loss {loss!r} is unknown: use one of {', '.join(LOSSES)}")
+    for name, number in (("search_steps", search_steps), ("batch_size", batch_size)):
+        if number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    _check_arguments(model, images, targets, bounds)
+    options = {"history": history, "max_iterations": max_iterations, "gtol": gtol, "ftol": ftol}
+    batches = list(zip(images.split(batch_size), targets.split(batch_size), strict=True))
+    first_losses = [_first_loss(model, *batch, loss) for batch in batches]
+    with tqdm(total=len(images) * search_steps, disable=not progress, leave=False) as bar:
+        parts = [
+            _search(model, *batch, loss, bounds, first_loss, search_steps, options, bar)
+            for batch, first_loss in zip(batches, first_losses, strict=True)
+        ]
+    return AdversarialImages(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+
+def distortion(
+    original: Float[Tensor, "n *shape"], perturbed: Float[Tensor, "n *shape"]
+) -> Float[Tensor, "n"]:
+    """Root mean square change of a pixel, per image: the L2 norm over the root of the pixels.
+
+    In the units of the pixels, so that it compares with the standard deviation of a noise. The
+    paper's tables print its average over images (section 4.2); whether of the images' own values
+    (mean) or under one root over all pixels of all images (pooled) is not said.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    >>> distortion(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 0.0, 0.5]]))
+    tensor([0.2500])
+    """
+    if original.shape != perturbed.shape:
+        raise ValueError(
+            f"the originals have shape {tuple(original.shape)} and the perturbed images "
+            f"{tuple(perturbed.shape)}: compare images of the same shape"
+        )
+    return (perturbed - original).flatten(1).square().mean(dim=1).sqrt()
+
+
+def rescale_perturbation(
+    original: Float[Tensor, "n *shape"],
+    perturbed: Float[Tensor, "n *shape"],
+    *,
+    to: float | Float[Tensor, "n"],
+    bounds: Bounds | None = None,
+) -> Float[Tensor, "n *shape"]:
+    r"""Lengthen or shorten each perturbation until its distortion is `to`.
+
+    $x + \text{to} \cdot \sqrt{m} \, (x' - x) / \|x' - x\|_2$ for m pixels. The formula reported of
+    the paper's Table 4 lacks the root of m, without which the distortion would be `to` over the
+    root of m.
+
+    Args:
+        original: images without perturbation.
+        perturbed: the same images with it.
+        to: wanted distortion, one number or one per image.
+        bounds: clip to them afterwards, which shortens the perturbation again; None does not clip.
+
+    Raises:
+        ValueError: if an image is not perturbed at all, the shapes differ or `to` is negative.
+    """
+    present = distortion(original, perturbed)
+    if not (present > 0).all():
+        raise ValueError(
+            f"image {int((present <= 0).nonzero()[0])} is not perturbed and has no direction to "
+            "rescale: leave such images out"
+        )
+    factor = _per_image("to", to, original) / present.view(-1, *[1] * (original.ndim - 1))
+    return _clip(original + factor * (perturbed - original), bounds)
+
+
+def add_gaussian_noise(
+    images: Float[Tensor, "n *shape"],
+    *,
+    standard_deviation: float | Float[Tensor, "n"],
+    bounds: Bounds | None = None,
+    generator: torch.Generator,
+) -> Float[Tensor, "n *shape"]:
+    """Add independent Gaussian noise to every pixel: the control that must not fool a network.
+
+    The paper's noise rows (Tables 2 and 4) are almost surely not clipped, so nor is this by
+    default.
+
+    Args:
+        images: to be perturbed.
+        standard_deviation: of the noise, one number or one per image. It is also the expected
+            distortion (before clipping, up to a relative error of one over four times the pixels).
+        bounds: clip to them afterwards; None does not clip.
+        generator: source of the noise; it may be on another device than the images.
+
+    Raises:
+        ValueError: if a standard deviation is negative or there is not one per image.
+    """
+    noise = torch.randn(
+        images.shape, generator=generator, device=generator.device, dtype=images.dtype
+    )
+    scale = _per_image("standard_deviation", standard_deviation, images)
+    return _clip(images + scale * noise.to(images.device), bounds)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits, targets, reduction="none")
+
+
+def _margin(logits: Tensor, targets: Tensor) -> Tensor:
+    """Largest other logit minus the target's: negative exactly where the target is predicted."""
+    wanted = targets[:, None]
+    others = logits.scatter(1, wanted, -torch.inf)
+    return others.amax(dim=1) - logits.gather(1, wanted)[:, 0]
+
+
+LOSSES = {"cross_entropy": _cross_entropy, "margin": _margin}
+
+
+def _search(
+    model: nn.Module,
+    images: Tensor,
+    targets: Tensor,
+    loss: Loss,
+    bounds: Bounds,
+    first_loss: Tensor,
+    search_steps: int,
+    options: dict,
+    bar: tqdm,
+) -> tuple[Tensor, ...]:
+    """The fields of `AdversarialImages` for one batch."""
+    flat = images.flatten(1)
+    # The first penalty makes a tenth of the pixels' range as dear as the loss at the image.
+    unit = (0.1 * (bounds[1] - bounds[0])) ** 2 * flat.shape[1]
+    penalty = first_loss.clamp(min=1e-3) / unit
+    succeeds, fails = torch.zeros_like(penalty), torch.full_like(penalty, torch.inf)
+
+    def objective(points: Tensor, rows: Tensor) -> Tensor:
+        logits = model(points.view(-1, *images.shape[1:]))
+        squared_norm = (points - flat[rows]).square().sum(dim=1)
+        return penalty[rows] * squared_norm + LOSSES[loss](logits, targets[rows])
+
+    best, smallest = flat.clone(), torch.full_like(penalty, torch.inf)
+    evaluations = torch.ones_like(targets)
+    latest = flat
+    for _ in range(search_steps):
+        minimum = minimize_box(objective, latest, lower=bounds[0], upper=bounds[1], **options)
+        latest = minimum.x
+        evaluations += minimum.evaluations
+        success = predict(model, latest.view_as(images)) == targets
+        succeeds, fails = (
+            torch.where(success, penalty, succeeds),
+            torch.where(success, fails, penalty),
+        )
+        size = distortion(flat, latest)
+        better = success & (size < smallest)
+        best[better], smallest[better] = latest[better], size[better]
+        penalty = torch.where(
+            fails == torch.inf,
+            succeeds * PENALTY_STEP,
+            torch.where(succeeds == 0, fails / PENALTY_STEP, (succeeds * fails).sqrt()),
+        )
+        bar.update(len(images))
+    return best.view_as(images), smallest < torch.inf, smallest, succeeds, evaluations
+
+
+def _first_loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -> Tensor:
+    """The loss at the images; refuse what would make every later result meaningless."""
+    with torch.enable_grad():
+        points = images.detach().requires_grad_()
+        logits = model(points)
+        if logits.ndim != 2 or len(logits) != len(images):
+            raise ValueError(
+                f"the model returned shape {tuple(logits.shape)} for {len(images)} images: it must "
+                "return one row of logits per image"
+            )
+        classes = logits.shape[1]
+        if not (0 <= int(targets.min()) and int(targets.max()) < classes):
+            raise ValueError(
+                f"targets lie in {int(targets.min())}..{int(targets.max())} but the model has "
+                f"classes 0..{classes - 1}: choose targets among them"
+            )
+        values = LOSSES[loss](logits, targets)
+        (gradient,) = torch.autograd.grad(values.sum(), points)
+    logits = logits.detach()
+    if not logits.isfinite().all():
+        raise ValueError("the model returned NaN or infinite logits: mend the model")
+    sums = logits.sum(dim=1)
+    if (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
+        raise ValueError(
+            "the model's outputs look like probabilities (each row sums to 1): leave out its "
+            "softmax, the attack needs logits"
+        )
+    if (already := logits.argmax(dim=1) == targets).any():
+        raise ValueError(
+            f"{int(already.sum())} targets are already predicted (the first is class "
+            f"{int(targets[already][0])}): choose another class, or leave these images out"
+        )
+    if not (alive := gradient.flatten(1).any(dim=1)).all():
+        raise ValueError(
+            f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "
+            "taken: the model is saturated or not differentiable there"
+        )
+    return values.detach()
+
+
+def _check_arguments(model: nn.Module, images: Tensor, targets: Tensor, bounds: Bounds) -> None:
+    if any(module.training for module in model.modules()):
+        raise ValueError("the model is in training mode: call model.eval() first")
+    if images.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
+    if targets.dtype != torch.int64:
+        raise TypeError(f"targets must be int64 class numbers, got {targets.dtype}: convert them")
+    if images.ndim < 2 or images.numel() == 0:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}: pass at least one, with a batch axis first"
+        )
+    if targets.shape != images.shape[:1]:
+        raise ValueError(
+            f"{len(images)} images need as many targets, got shape {tuple(targets.shape)}: "
+            "pass one class per image"
+        )
+    if not bounds[0] < bounds[1]:
+        raise ValueError(f"the lower bound must be below the upper, got {bounds}")
+    if not images.isfinite().all():
+        raise ValueError("images contain NaN or infinity: mend or leave them out")
+    if images.min() < bounds[0] or images.max() > bounds[1]:
+        raise ValueError(
+            f"pixels lie in [{images.min():.3g}, {images.max():.3g}], outside the bounds {bounds}: "
+            "rescale the images, or state their range as bounds"
+        )
+    weights = next(model.parameters(), images)
+    for name, tensor in (("targets", targets), ("the model", weights)):
+        if tensor.device != images.device:
+            raise ValueError(
+                f"images are on {images.device} but {name} on {tensor.device}: use one device"
+            )
+    if weights.dtype != images.dtype:
+        raise ValueError(
+            f"images are {images.dtype} but the model is {weights.dtype}: convert one of them"
+        )
+
+
+def _per_image(name: str, number: float | Tensor, images: Tensor) -> Tensor:
+    """A number, or one per image, in a shape that broadcasts along the images' first axis."""
+    values = torch.as_tensor(number, dtype=images.dtype, device=images.device)
+    if values.ndim and values.shape != images.shape[:1]:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)} for {len(images)} images: pass one number, or "
+            "one per image"
+        )
+    if not (values >= 0).all():
+        raise ValueError(f"{name} must not be negative, got {values.min().item():g}")
+    return values.view(-1, *[1] * (images.ndim - 1))
+
+
+def _clip(images: Tensor, bounds: Bounds | None) -> Tensor:
+    return images if bounds is None else images.clamp(*bounds)

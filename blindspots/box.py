@@ -1,0 +1,298 @@
+"""Batched box-constrained L-BFGS: many independent problems minimised at once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+SUFFICIENT_DECREASE = 1e-4  # Armijo's constant
+MAX_BACKTRACKS = 10
+
+
+@dataclass(frozen=True)
+class BoxMinimum:
+    """Result of `minimize_box`, one entry per problem.
+
+    Attributes:
+        x: the best point found, inside the box.
+        value: the function there.
+        projected_gradient: largest entry of |x - clamp(x - gradient)|, zero at a minimum.
+        converged: whether `gtol` or `ftol` was reached.
+        iterations: accepted steps.
+        evaluations: evaluations of the function with its gradient.
+    """
+
+    x: Float[Tensor, "b n"]
+    value: Float[Tensor, "b"]
+    projected_gradient: Float[Tensor, "b"]
+    converged: Bool[Tensor, "b"]
+    iterations: Int[Tensor, "b"]
+    evaluations: Int[Tensor, "b"]
+
+
+def minimize_box(
+    fun: Callable[[Tensor, Tensor], Tensor],
+    x0: Float[Tensor, "b n"],
+    *,
+    lower: float | Tensor = 0.0,
+    upper: float | Tensor = 1.0,
+    history: int = 10,
+    max_iterations: int = 200,
+    gtol: float = 1e-4,
+    ftol: float = 1e-9,
+) -> BoxMinimum:
+    r"""Minimise b independent smooth functions of n variables, each inside a box.
+
+    Projected L-BFGS, not L-BFGS-B: in each iteration the variables held at a bound by the sign of
+    the gradient are frozen, an L-BFGS step is taken in the others, and it is shortened along the
+    *projected* path $t \mapsto \mathrm{clamp}(x + t d)$ until the function has decreased enough
+    (Armijo). Each problem accepts its own steps and leaves the batch when it is finished.
+
+    Args:
+        fun: `fun(points, problems)` returns one value per row; row i of `points` is a trial point
+            of problem number `problems[i]`, and the value must depend on that row alone. Rows that
+            are finished are not passed any more, hence the numbers.
+        x0: start points; they are clamped into the box first.
+        lower: lower bound, a number or a tensor that broadcasts to `x0`.
+        upper: upper bound, likewise.
+        history: pairs of steps and gradient changes to remember.
+        max_iterations: accepted steps at the most, per problem.
+        gtol: a problem has converged when no entry of its projected gradient is larger. With
+            float32 values smaller than 1e-5 are rarely reached.
+        ftol: nor is it continued after a step that lowers the value by no more than ftol times the
+            larger of |value| and 1. It ends the crawl along a kink, where the gradient does not
+            vanish. Never taken smaller than twice the rounding error.
+
+    Returns:
+        The best points. A row that stops early, because no shorter step decreases its function any
+        more or the iterations are used up, has `converged` False.
+
+    Raises:
+        TypeError: if `x0` is not floating point of at least 32 bits.
+        ValueError: if `x0` is not a non-empty matrix of finite numbers, a lower bound exceeds its
+            upper bound, an option is out of range, `fun` does not return one value per row, or its
+            value at the start is not finite.
+
+    References:
+        Bertsekas, Projected Newton methods for optimization problems with simple constraints,
+        SIAM J. Control Optim. 20 (1982). Nocedal and Wright, Numerical Optimization, algorithm 7.4.
+
+    >>> target = torch.tensor([[0.5, 2.0], [-3.0, 0.25]])
+    >>> minimize_box(lambda x, i: (x - target[i]).square().sum(dim=1), torch.zeros(2, 2)).x
+    tensor([[0.5000, 1.0000],
+            [0.0000, 0.2500]])
+    """
+    lower, upper = _check(x0, lower, upper, history, max_iterations, gtol, ftol)
+    rows = _start(fun, x0.detach(), lower, upper, history)
+    result = _allocate(x0)
+    rounding = 2 * torch.finfo(x0.dtype).eps
+    for iteration in range(max_iterations + 1):
+        residual = (rows.x - (rows.x - rows.gradient).clamp(rows.lower, rows.upper)).abs().amax(1)
+        converged = (residual <= gtol) | rows.settled
+        finished = converged | rows.stuck | (iteration == max_iterations)
+        if finished.any():
+            _record(result, rows, residual, converged, finished)
+            rows = _Rows(*(field[~finished] for field in rows))
+        if len(rows.problem) == 0:
+            break
+        rows = _iterate(fun, rows, slot=iteration % history, ftol=max(ftol, rounding))
+    return result
+
+
+class _Rows(NamedTuple):
+    """The problems still running, one row each in every field."""
+
+    problem: Int[Tensor, "a"]
+    x: Float[Tensor, "a n"]
+    value: Float[Tensor, "a"]
+    gradient: Float[Tensor, "a n"]
+    lower: Float[Tensor, "a n"]
+    upper: Float[Tensor, "a n"]
+    steps: Float[Tensor, "a m n"]  # ring buffer; a row of zeros remembers nothing
+    changes: Float[Tensor, "a m n"]  # of the gradient, along these steps
+    settled: Bool[Tensor, "a"]  # the last step lowered the value by less than ftol
+    stuck: Bool[Tensor, "a"]  # no step lowers it
+    iterations: Int[Tensor, "a"]
+    evaluations: Int[Tensor, "a"]
+
+
+def _start(
+    fun: Callable[[Tensor, Tensor], Tensor], x0: Tensor, lower: Tensor, upper: Tensor, history: int
+) -> _Rows:
+    problem = torch.arange(len(x0), device=x0.device)
+    x = x0.clamp(lower, upper)
+    value, gradient = _value_and_gradient(fun, x, problem)
+    if not value.isfinite().all():
+        worst = int((~value.isfinite()).nonzero()[0])
+        raise ValueError(
+            f"the function is {value[worst].item()} at the start of problem {worst}: "
+            "start where it is finite"
+        )
+    memory = x.new_zeros(len(x), history, x.shape[1])
+    no, count = torch.zeros_like(problem, dtype=torch.bool), torch.zeros_like(problem)
+    memories = memory, memory.clone()
+    return _Rows(
+        problem, x, value, gradient, lower, upper, *memories, no, no, count, count + 1
+    )
+
+
+def _iterate(fun: Callable[[Tensor, Tensor], Tensor], rows: _Rows, *, slot: int, ftol: float) -> _Rows:
+    """One accepted step for every row that can find one; `slot` is where to remember it."""
+    held = (rows.x <= rows.lower) & (rows.gradient > 0)
+    held |= (rows.x >= rows.upper) & (rows.gradient < 0)
+    direction = _lbfgs_direction(rows, (~held).to(rows.x.dtype), newest=slot - 1)
+    x, value, gradient, accepted, spent = _backtrack(fun, rows, direction)
+    rows.steps[:, slot] = x - rows.x
+    rows.changes[:, slot] = gradient - rows.gradient
+    # A row without a step starts over from the gradient; if it already did, nothing is left to try.
+    fresh = ~rows.steps.flatten(1).any(dim=1)
+    rows.steps[~accepted], rows.changes[~accepted] = 0, 0
+    return rows._replace(
+        x=x,
+        value=value,
+        gradient=gradient,
+        settled=accepted & (rows.value - value <= ftol * rows.value.abs().clamp(min=1)),
+        stuck=~accepted & fresh,
+        iterations=rows.iterations + accepted,
+        evaluations=rows.evaluations + spent,
+    )
+
+
+def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) -> Tensor:
+    """Two-loop recursion in the free variables (Nocedal and Wright, algorithm 7.4)."""
+    history = rows.steps.shape[1]
+    order = [(newest - age) % history for age in range(history)]  # newest first
+    pairs = [(rows.steps[:, i] * free, rows.changes[:, i] * free) for i in order]
+    tiny = torch.finfo(free.dtype).eps
+    curvature, inverse = [], []
+    scale = 1 / _norm(rows.gradient * free).clamp(min=1)
+    for step, change in pairs:
+        product = _dot(step, change)
+        # Without positive curvature a pair would spoil the direction of descent.
+        usable = product > tiny * _norm(step) * _norm(change)
+        inverse.append(torch.where(usable, 1 / product, 0))
+        curvature.append(torch.where(usable, product / _dot(change, change), 0))
+    for candidate in reversed(curvature):
+        scale = torch.where(candidate > 0, candidate, scale)
+    direction = rows.gradient * free
+    alphas = []
+    for (step, change), rho in zip(pairs, inverse, strict=True):
+        alphas.append(rho * _dot(step, direction))
+        direction = direction - alphas[-1] * change
+    direction = scale * direction
+    for (step, change), rho, alpha in reversed(list(zip(pairs, inverse, alphas, strict=True))):
+        direction = direction + (alpha - rho * _dot(change, direction)) * step
+    return -direction
+
+
+def _backtrack(
+    fun: Callable[[Tensor, Tensor], Tensor], rows: _Rows, direction: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Shorten the step along the projected path, per row, until it decreases enough."""
+    x, value, gradient = rows.x.clone(), rows.value.clone(), rows.gradient.clone()
+    spent = torch.zeros_like(rows.problem)
+    length = torch.ones_like(value)
+    left = torch.arange(len(x), device=x.device)
+    for _ in range(MAX_BACKTRACKS):
+        trial = rows.x[left] + length[left, None] * direction[left]
+        trial = trial.clamp(rows.lower[left], rows.upper[left])
+        trial_value, trial_gradient = _value_and_gradient(fun, trial, rows.problem[left])
+        spent[left] += 1
+        slope = (rows.gradient[left] * (trial - rows.x[left])).sum(dim=1)
+        good = (slope < 0) & (trial_value <= rows.value[left] + SUFFICIENT_DECREASE * slope)
+        done = left[good]
+        x[done], value[done], gradient[done] = trial[good], trial_value[good], trial_gradient[good]
+        # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].
+        excess = trial_value - rows.value[left] - slope
+        shorter = (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)
+        length[left] *= shorter
+        left = left[~good]
+        if len(left) == 0:
+            break
+    accepted = torch.ones_like(rows.stuck)
+    accepted[left] = False
+    return x, value, gradient, accepted, spent
+
+
+def _value_and_gradient(
+    fun: Callable[[Tensor, Tensor], Tensor], points: Tensor, problem: Tensor
+) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        points = points.detach().requires_grad_()
+        values = fun(points, problem)
+        if values.shape != problem.shape:
+            raise ValueError(
+                f"the function returned shape {tuple(values.shape)} for {len(problem)} points: "
+                "return one value per row"
+            )
+        (gradient,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), gradient
+
+
+def _dot(a: Tensor, b: Tensor) -> Float[Tensor, "a 1"]:
+    return torch.linalg.vecdot(a, b)[:, None]
+
+
+def _norm(a: Tensor) -> Float[Tensor, "a 1"]:
+    return torch.linalg.vector_norm(a, dim=1, keepdim=True)
+
+
+def _allocate(x0: Tensor) -> BoxMinimum:
+    number = torch.zeros(len(x0), dtype=torch.long, device=x0.device)
+    values = x0.new_zeros(len(x0))
+    return BoxMinimum(
+        torch.empty_like(x0), values, values.clone(), number > 0, number, number.clone()
+    )
+
+
+def _record(
+    result: BoxMinimum, rows: _Rows, residual: Tensor, converged: Tensor, finished: Tensor
+) -> None:
+    problem = rows.problem[finished]
+    result.x[problem] = rows.x[finished]
+    result.value[problem] = rows.value[finished]
+    result.projected_gradient[problem] = residual[finished]
+    result.converged[problem] = converged[finished]
+    result.iterations[problem] = rows.iterations[finished]
+    result.evaluations[problem] = rows.evaluations[finished]
+
+
+def _check(
+    x0: Tensor,
+    lower: float | Tensor,
+    upper: float | Tensor,
+    history: int,
+    max_iterations: int,
+    gtol: float,
+    ftol: float,
+) -> tuple[Tensor, Tensor]:
+    """Refuse what cannot work; return the bounds as matrices of the shape of x0."""
+    if x0.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"x0 must be float32 or float64, got {x0.dtype}: convert it first")
+    if x0.ndim != 2 or x0.numel() == 0 or not x0.isfinite().all():
+        raise ValueError(
+            f"x0 must be a non-empty matrix of finite numbers, one row per problem, got shape "
+            f"{tuple(x0.shape)}{'' if x0.isfinite().all() else ' with NaN or infinity'}"
+        )
+    for name, number, least in (
+        ("history", history, 1),
+        ("max_iterations", max_iterations, 0),
+        ("gtol", gtol, 0),
+        ("ftol", ftol, 0),
+    ):
+        if not number >= least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
+    try:
+        low, high = (torch.as_tensor(b).to(x0).expand_as(x0) for b in (lower, upper))
+    except RuntimeError as error:
+        raise ValueError(f"the bounds do not broadcast to {tuple(x0.shape)}: {error}") from None
+    if not (low <= high).all():
+        row, column = (low > high).nonzero()[0].tolist()
+        raise ValueError(
+            f"lower bound {low[row, column]:g} exceeds upper bound {high[row, column]:g} "
+            f"in row {row}, column {column}: swap or mend them"
+        )
+    return low, high

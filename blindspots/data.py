@@ -1,0 +1,208 @@
+"""Images as tensors in [0, 1]: MNIST through torchvision, or the 8x8 digits inside scikit-learn."""
+
+import hashlib
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import platformdirs
+import torch
+import torchvision
+from jaxtyping import Float, Int
+from torch import Tensor
+
+Split = Literal["train", "test"]
+
+# MD5 of the four uncompressed files as published; torchvision pins those of the compressed ones.
+MNIST_MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images with their true classes.
+
+    Indexing with a slice, a list, an index tensor or a mask selects images and labels together.
+
+    Attributes:
+        images: floating point, every pixel in [0, 1].
+        labels: true class of each image, 0, 1, 2, ...
+        name: what the set is called in a figure or a sentence.
+
+    Raises:
+        ValueError: if the shapes, the number of labels or the pixel range are wrong.
+
+    >>> data = load_images("digits", split="test")
+    >>> len(data), tuple(data.images.shape), data[:3].name
+    (450, (450, 1, 8, 8), 'digits')
+    """
+
+    images: Float[Tensor, "n c h w"]
+    labels: Int[Tensor, "n"]
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or not self.images.is_floating_point():
+            raise ValueError(
+                f"images must be floating point of shape (n, c, h, w), got {self.images.dtype} of "
+                f"shape {tuple(self.images.shape)}: convert with .float() / 255, reshape to 4 axes"
+            )
+        if self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"{len(self.images)} images need as many labels, got shape "
+                f"{tuple(self.labels.shape)}: pass one integer per image"
+            )
+        if len(self.images) and not (self.images.min() >= 0 and self.images.max() <= 1):
+            raise ValueError(
+                f"pixels must lie in [0, 1], got {self.images.min():.3g} to "
+                f"{self.images.max():.3g}: divide by the largest intensity"
+            )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: slice | list[int] | Tensor) -> "LabelledImages":
+        return LabelledImages(self.images[index], self.labels[index], self.name)
+
+    def to(self, device: torch.device | str) -> "LabelledImages":
+        """The same images and labels on another device."""
+        return LabelledImages(self.images.to(device), self.labels.to(device), self.name)
+
+
+def load_images(
+    name: Literal["auto", "mnist", "digits"] = "auto", *, split: Split
+) -> LabelledImages:
+    """Load the training or the test images of a data set.
+
+    `"auto"` takes what the variable `BLINDSPOTS_DATASET` names; without it, MNIST where it can be
+    had and the digits otherwise, with a warning that says so. MNIST is looked for in the folder
+    `BLINDSPOTS_DATA`, then in the user's cache (`BLINDSPOTS_CACHE`), then downloaded into that
+    cache. Its files are compared with the published checksums, and so is what was read from them.
+
+    The digits are the 1,797 8x8 images that ship with scikit-learn: every fourth one is a test
+    image, the rest are for training.
+
+    Raises:
+        ValueError: for an unknown name or split, or a truncated, corrupted or foreign file.
+        FileNotFoundError: if MNIST was asked for and is nowhere to be had.
+    """
+    if name == "auto":
+        name = os.environ.get("BLINDSPOTS_DATASET", "auto").lower()  # type: ignore[assignment]
+    if name not in ("auto", "mnist", "digits"):
+        raise ValueError(f'data set {name!r} is unknown: use "auto", "mnist" or "digits"')
+    if split not in ("train", "test"):
+        raise ValueError(f'split {split!r} is unknown: use "train" or "test"')
+    if name == "digits":
+        return _digits(split)
+    try:
+        return _mnist(_mnist_folder(), split)
+    except _NotFound as missing:
+        if name == "mnist":
+            raise
+        warnings.warn(f"{missing}. Using scikit-learn's 8x8 digits instead.", stacklevel=2)
+        return _digits(split)
+
+
+def split_halves(
+    data: LabelledImages, *, generator: torch.Generator
+) -> tuple[LabelledImages, LabelledImages]:
+    """Divide a data set at random into two disjoint halves whose sizes differ by at most one.
+
+    The paper splits MNIST's training set so (section 4.2, P1 and P2) without saying how.
+    """
+    order = torch.randperm(len(data), generator=generator, device=generator.device)
+    order = order.to(data.labels.device)
+    middle = (len(data) + 1) // 2
+    return data[order[:middle]], data[order[middle:]]
+
+
+def cache_folder() -> Path:
+    """Where downloads and trained networks are kept: `BLINDSPOTS_CACHE`, or the user's cache."""
+    return Path(os.environ.get("BLINDSPOTS_CACHE") or platformdirs.user_cache_dir("blindspots"))
+
+
+class _NotFound(FileNotFoundError):
+    """MNIST is nowhere to be had: the only error that `load_images("auto")` falls back from."""
+
+
+def _digits(split: Split) -> LabelledImages:
+    from sklearn.datasets import load_digits  # one second to import, needed only here
+
+    pixels, labels = load_digits(return_X_y=True)
+    test = np.arange(len(labels)) % 4 == 0
+    chosen = test if split == "test" else ~test
+    images = torch.tensor(pixels[chosen] / 16, dtype=torch.float32).view(-1, 1, 8, 8)
+    return LabelledImages(images, torch.tensor(labels[chosen]), "digits")
+
+
+def _mnist_folder() -> Path:
+    """The folder that holds (after a download, if need be) MNIST in torchvision's layout."""
+    if stated := os.environ.get("BLINDSPOTS_DATA"):
+        return Path(stated)
+    folder = cache_folder()
+    if not (folder / "MNIST").exists():
+        _download(folder)
+    return folder
+
+
+def _download(folder: Path) -> None:
+    """Download into a scratch folder and rename at the end, so that nothing half-done is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
+    try:
+        with _connection_timeout(20.0):
+            torchvision.datasets.MNIST(str(scratch), download=True)
+        os.replace(scratch / "MNIST", folder / "MNIST")
+    except (RuntimeError, OSError) as error:
+        raise _NotFound(
+            f"MNIST could not be downloaded ({str(error).strip()}); connect to the network, or set "
+            "BLINDSPOTS_DATA to a folder that holds MNIST/raw/train-images-idx3-ubyte and the rest"
+        ) from error
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _connection_timeout(seconds: float):  # type: ignore[no-untyped-def]
+    """torchvision sets no timeout of its own: behind a silent firewall it would wait for ever."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _mnist(folder: Path, split: Split) -> LabelledImages:
+    raw = folder / "MNIST" / "raw"
+    prefix = "train" if split == "train" else "t10k"
+    files = [raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"]
+    for file in files:
+        if not file.is_file():
+            raise _NotFound(f"{file} does not exist: put the uncompressed MNIST files there")
+        _verify(file, file.read_bytes())
+    dataset = torchvision.datasets.MNIST(str(folder), train=split == "train", download=False)
+    # What was read must be what was verified: rebuild each file from its tensor and hash it again.
+    for file, read in zip(files, (dataset.data, dataset.targets), strict=True):
+        header = np.array([0x0800 + read.ndim, *read.shape], dtype=">i4").tobytes()
+        _verify(file, header + read.to(torch.uint8).numpy().tobytes())
+    return LabelledImages(dataset.data[:, None].float() / 255, dataset.targets, "MNIST")
+
+
+def _verify(file: Path, content: bytes) -> None:
+    if (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != MNIST_MD5[file.name]:
+        raise ValueError(
+            f"{file} is not the published MNIST file (MD5 {found}, expected "
+            f"{MNIST_MD5[file.name]}): delete it and get it again"
+        )

@@ -1,0 +1,247 @@
+"""Pictures and tables of the book; the only module that imports matplotlib."""
+
+import base64
+import html
+import io
+from collections.abc import Mapping, Sequence
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import torch
+from IPython.display import HTML
+from jaxtyping import Float
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from blindspots.data import LabelledImages
+
+BLUE, RED, GREY = "#2166ac", "#b2182b", "#8c8c8c"
+WIDTH = 6.0  # inches; wider figures have letters too small for a phone
+
+
+def image_grid(
+    images: Float[Tensor, "n c h w"],
+    *,
+    columns: int,
+    titles: Sequence[str] = (),
+    signed: bool = False,
+) -> Figure:
+    """Draw images row by row.
+
+    Args:
+        images: in [0, 1], or of any sign.
+        columns: images per row.
+        titles: one above each image, or none.
+        signed: blue for negative, white for zero, red for positive, each image to its own scale.
+
+    Raises:
+        ValueError: if there are titles, but not one per image.
+    """
+    if titles and len(titles) != len(images):
+        raise ValueError(f"{len(images)} images need as many titles, got {len(titles)}")
+    rows = -(-len(images) // columns)
+    side = WIDTH / columns
+    size = (WIDTH, rows * (side + (0.28 if titles else 0.0)))
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for i, (axis, image) in enumerate(zip(axes.flat, images.detach().cpu(), strict=False)):
+        _show(axis, image, signed)
+        if titles:
+            axis.set_title(titles[i], fontsize=9)
+    return _finished(figure)
+
+
+def perturbation_grid(
+    originals: Float[Tensor, "n c h w"],
+    perturbed: Float[Tensor, "n c h w"],
+    *,
+    before: Sequence[str],
+    after: Sequence[str],
+    amplification: float,
+) -> Figure:
+    """Three rows: the originals, the amplified differences, the perturbed images.
+
+    Args:
+        originals: images in [0, 1].
+        perturbed: the same images with their perturbation.
+        before: what to write above each original, such as what a person sees.
+        after: what to write above each perturbed image, such as what the network says.
+        amplification: factor of the differences: white is no change, a saturated colour is a
+            change of 1 / amplification.
+    """
+    count = len(originals)
+    figure, axes = plt.subplots(
+        3, count, figsize=(WIDTH, 3.3 * WIDTH / count + 0.9), squeeze=False, layout="constrained"
+    )
+    difference = (perturbed - originals) * amplification
+    rows = [(originals, before), (difference, [""] * count), (perturbed, after)]
+    for row, (pictures, titles) in enumerate(rows):
+        for axis, picture, title in zip(axes[row], pictures.cpu(), titles, strict=True):
+            _show(axis, picture, signed=row == 1, limit=1.0)
+            axis.set_title(title, fontsize=9)
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+    for row, name in enumerate(("original", f"difference × {amplification:g}", "adversarial")):
+        axes[row, 0].set_ylabel(name, fontsize=9)
+    return _finished(figure)
+
+
+def search_curve(
+    penalties: Sequence[float],
+    distortions: Sequence[float],
+    success: Sequence[bool],
+) -> Figure:
+    """Distortion against penalty, the penalties that succeed apart from those that fail."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")
+    axis.plot(penalties, distortions, color=GREY, zorder=1)
+    for wanted, color, marker, name in (
+        (True, RED, "o", "target predicted"),
+        (False, BLUE, "s", "target not predicted"),
+    ):
+        points = [
+            (p, d) for p, d, s in zip(penalties, distortions, success, strict=True) if s == wanted
+        ]
+        axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
+    axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
+    axis.legend(frameon=False)
+    return _finished(figure)
+
+
+def distortion_histogram(
+    distortions: Mapping[str, Tensor], *, marks: Mapping[str, float | None]
+) -> Figure:
+    """One histogram of distortions per network, on a common axis.
+
+    Args:
+        distortions: per network, one number per image.
+        marks: per network, a number to mark (the paper's), or None.
+    """
+    figure, axes = plt.subplots(
+        len(distortions),
+        figsize=(WIDTH, 0.85 * len(distortions) + 0.4),
+        sharex=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    largest = max(float(values.max()) for values in distortions.values())
+    edges = torch.linspace(0, largest, 41).tolist()
+    for axis, (name, values) in zip(axes[:, 0], distortions.items(), strict=True):
+        axis.hist(values.cpu().numpy(), bins=edges, color=BLUE, alpha=0.75)
+        pooled = values.square().mean().sqrt().item()
+        axis.axvline(pooled, color="black", linewidth=1.5)
+        if (mark := marks.get(name)) is not None:
+            axis.axvline(mark, color=RED, linewidth=1.5, linestyle="--")
+        axis.set_yticks([])
+        axis.spines[["top", "right", "left"]].set_visible(False)
+        axis.text(1, 0.9, name, transform=axis.transAxes, ha="right", va="top", fontsize=10)
+    axes[-1, 0].set_xlabel("distortion")
+    return _finished(figure)
+
+
+def dot_plot(
+    rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str
+) -> Figure:
+    """Several values per row, one marker per series: the shortest way to compare them."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.5 * len(rows) + 1.3), layout="constrained")
+    styles = [(RED, "D"), (BLUE, "o"), (GREY, "s"), ("black", "^")]
+    for (name, values), (color, marker) in zip(series.items(), styles, strict=False):
+        axis.scatter(values, range(len(rows)), color=color, marker=marker, s=50, label=name)
+    axis.set_yticks(range(len(rows)), rows)
+    axis.invert_yaxis()
+    axis.set(xlabel=xlabel, xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
+    axis.grid(axis="y", color="#dddddd")
+    axis.set_axisbelow(True)
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    return _finished(figure)
+
+
+def table(columns: Mapping[str, Sequence[object]], *, caption: str) -> HTML:
+    """A table whose first column names the rows; it takes the colours of the page around it.
+
+    Raises:
+        ValueError: if the columns differ in length.
+    """
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"columns of a table must be equally long, got {lengths}")
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    body = ""
+    for first, *rest in zip(*columns.values(), strict=True):
+        cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
+        body += f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>'
+    return HTML(
+        f'<table class="blindspots-table"><caption>{html.escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def data_notice(data: LabelledImages) -> HTML:
+    """A box that says which data set a page was computed on, and how to get the paper's."""
+    channels, height, width = data.images.shape[1:]
+    text = f"Computed on {data.name}: {height} × {width} pixels, {len(data):,} images at hand."
+    if data.name != "MNIST":
+        text += (
+            " The paper used MNIST, so its numbers beside ours are for orientation only. To use "
+            "MNIST, connect to the network, or set BLINDSPOTS_DATA to a folder that holds it."
+        )
+    return HTML(f'<div class="blindspots-notice" role="note">{html.escape(text)}</div>')
+
+
+def flipbook(
+    figures: Sequence[Figure], *, labels: Sequence[str], alts: Sequence[str], name: str
+) -> ipywidgets.Widget:
+    """A slider that leafs through ready figures; it works in a static page, without a kernel.
+
+    Args:
+        figures: one per position of the slider.
+        labels: what stands beside the slider at each position.
+        alts: description of each figure for those who do not see it.
+        name: what the slider changes.
+
+    Raises:
+        ValueError: if there is not one label and one description per figure.
+    """
+    if not len(figures) == len(labels) == len(alts) > 0:
+        raise ValueError(
+            f"{len(figures)} figures need as many labels and descriptions, "
+            f"got {len(labels)} and {len(alts)}"
+        )
+    pages = [
+        ipywidgets.HTML(
+            f'<p>{html.escape(label)}</p><img class="dark-light" style="max-width:100%" '
+            f'alt="{html.escape(alt)}" src="data:image/png;base64,{_png(figure)}">'
+        )
+        for figure, label, alt in zip(figures, labels, alts, strict=True)
+    ]
+    slider = ipywidgets.IntSlider(
+        min=0,
+        max=len(pages) - 1,
+        description=name,
+        readout=False,
+        layout=ipywidgets.Layout(width="100%"),
+    )
+    stack = ipywidgets.Stack(pages, selected_index=0)
+    ipywidgets.jslink((slider, "value"), (stack, "selected_index"))
+    return ipywidgets.VBox([slider, stack])
+
+
+def _show(axis, image: Tensor, signed: bool, limit: float | None = None) -> None:  # type: ignore[no-untyped-def]
+    pixels = image.squeeze(0) if len(image) == 1 else image.permute(1, 2, 0)
+    if signed:
+        limit = limit or image.abs().max().item() or 1.0
+        axis.imshow(pixels, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    else:
+        axis.imshow(pixels, cmap="gray_r", vmin=0, vmax=1)
+
+
+def _finished(figure: Figure) -> Figure:
+    """Closed for pyplot, so that a notebook shows it once, as the value of its cell."""
+    plt.close(figure)
+    return figure
+
+
+def _png(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,114 @@
+"""The networks under study: images in [0, 1] go in, logits come out."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+def mlp(
+    widths: Sequence[int],
+    *,
+    activation: Callable[[], nn.Module] = nn.Sigmoid,
+    generator: torch.Generator | None = None,
+) -> nn.Sequential:
+    """A fully connected network: flatten, linear, activation, ..., linear.
+
+    Args:
+        widths: number of pixels, of units in each hidden layer, of classes; `(784, 100, 100, 10)`
+            is the paper's FC100-100-10, `(784, 10)` its FC10.
+        activation: makes one layer of nonlinearities; the paper's networks are sigmoid (Table 1).
+        generator: source of the initial weights (Glorot uniform; biases are zero).
+
+    Raises:
+        ValueError: if fewer than two widths are given, or one is not positive.
+
+    >>> mlp((64, 100, 10))(torch.zeros(5, 1, 8, 8)).shape
+    torch.Size([5, 10])
+    """
+    if len(widths) < 2 or min(widths) < 1:
+        raise ValueError(f"widths must be two or more positive numbers, got {tuple(widths)}")
+    layers: list[nn.Module] = [nn.Flatten()]
+    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+        linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
+        layers += [_initialise(linear, generator), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def convnet(
+    input_shape: tuple[int, int, int],
+    *,
+    channels: Sequence[int],
+    classes: int = 10,
+    activation: Callable[[], nn.Module] = nn.ReLU,
+    generator: torch.Generator | None = None,
+) -> nn.Sequential:
+    """A small convolutional network: (3x3 convolution, activation, 2x2 max-pooling)..., linear.
+
+    The paper names convolutional MNIST networks (section 3) without describing them; this one is
+    ours.
+
+    Args:
+        input_shape: channels, height and width of one image.
+        channels: output channels of each convolution; each halves the image.
+        classes: number of logits.
+        activation: makes one layer of nonlinearities.
+        generator: source of the initial weights.
+
+    Raises:
+        ValueError: if the image is too small to be halved that often.
+    """
+    inputs, height, width = input_shape
+    if min(height, width) >> len(channels) < 1:
+        raise ValueError(
+            f"an image of {height} x {width} cannot be halved {len(channels)} times: "
+            "use fewer channels"
+        )
+    layers: list[nn.Module] = []
+    for outputs in channels:
+        convolution = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1)
+        layers += [_initialise(convolution, generator), activation(), nn.MaxPool2d(2)]
+        inputs, height, width = outputs, height // 2, width // 2
+    head = nn.utils.skip_init(nn.Linear, inputs * height * width, classes)
+    return nn.Sequential(*layers, nn.Flatten(), _initialise(head, generator))
+
+
+def evaluate(
+    function: Callable[[Tensor], Tensor],
+    images: Float[Tensor, "n *shape"],
+    *,
+    batch_size: int = 1000,
+) -> Float[Tensor, "n *features"]:
+    """Apply a model, or a part of one (`model[:-1]`), to many images, without gradients."""
+    with torch.no_grad():
+        return torch.cat([function(batch) for batch in images.split(batch_size)])
+
+
+def predict(
+    model: nn.Module, images: Float[Tensor, "n *shape"], *, batch_size: int = 1000
+) -> Int[Tensor, "n"]:
+    """The class with the largest logit, per image."""
+    return evaluate(model, images, batch_size=batch_size).argmax(dim=1)
+
+
+def error_rate(
+    model: nn.Module, images: Float[Tensor, "n *shape"], labels: Int[Tensor, "n"]
+) -> float:
+    """Share of images, in [0, 1], whose predicted class is not their label.
+
+    Raises:
+        ValueError: if there are no images, or not one label per image.
+    """
+    if len(images) == 0 or labels.shape != images.shape[:1]:
+        raise ValueError(
+            f"{len(images)} images and labels of shape {tuple(labels.shape)} give no error rate: "
+            "pass at least one image and one label for each"
+        )
+    return (predict(model, images) != labels).double().mean().item()
+
+
+def _initialise(layer: nn.Module, generator: torch.Generator | None) -> nn.Module:
+    nn.init.xavier_uniform_(layer.weight, generator=generator)  # type: ignore[arg-type]
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

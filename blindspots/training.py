@@ -1,0 +1,244 @@
+"""Training, with the paper's weight decay in both of its readings."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm.auto import tqdm, trange
+
+from blindspots.data import LabelledImages
+
+Convention = Literal["half_squared_norm", "printed"]
+
+
+def weight_decay_loss(
+    model: nn.Module,
+    weight_decay: Sequence[float],
+    *,
+    convention: Convention = "half_squared_norm",
+) -> Float[Tensor, ""]:
+    """The weight decay term that is added to the mean cross-entropy.
+
+    `"printed"` is the formula of the paper, the sum over the layers of `decay * sum(W**2) / k` with
+    k the number of the layer's units. It does not reproduce Table 1. `"half_squared_norm"`,
+    `decay / 2 * (sum(W**2) + sum(b**2))`, does, for the three networks without hidden layers.
+
+    Args:
+        model: its linear and convolutional layers are decayed, in the order of `modules()`.
+        weight_decay: one factor per such layer, input side first.
+        convention: which of the two formulas.
+
+    Raises:
+        ValueError: if there is not one factor per layer, one is negative, or the convention is
+            unknown.
+
+    >>> layer = nn.Linear(3, 2)
+    >>> _ = nn.init.ones_(layer.weight), nn.init.ones_(layer.bias)
+    >>> weight_decay_loss(layer, [0.1]).item()  # 0.1 / 2 * (6 + 2)
+    0.4000000059604645
+    >>> weight_decay_loss(layer, [0.1], convention="printed").item()  # 0.1 * 6 / 2
+    0.30000001192092896
+    """
+    layers = _decayed_layers(model)
+    if len(weight_decay) != len(layers) or min(weight_decay) < 0:
+        raise ValueError(
+            f"weight_decay {tuple(weight_decay)} does not fit a model with {len(layers)} linear or "
+            "convolutional layers: give each one factor >= 0, input side first"
+        )
+    if convention == "half_squared_norm":
+        terms = [
+            factor / 2 * (layer.weight.square().sum() + layer.bias.square().sum())
+            for factor, layer in zip(weight_decay, layers, strict=True)
+        ]
+    elif convention == "printed":
+        terms = [
+            factor * layer.weight.square().sum() / len(layer.weight)
+            for factor, layer in zip(weight_decay, layers, strict=True)
+        ]
+    else:
+        raise ValueError(
+            f'convention {convention!r} is unknown: use "half_squared_norm" or "printed"'
+        )
+    return torch.stack(terms).sum()
+
+
+def fit(
+    model: nn.Module,
+    data: LabelledImages,
+    *,
+    weight_decay: Sequence[float],
+    convention: Convention = "half_squared_norm",
+    steps: int = 10_000,
+    batch_size: int = 100,
+    learning_rate: float = 1e-3,
+    generator: torch.Generator,
+    progress: bool = False,
+) -> None:
+    """Train with Adam on random batches, the learning rate falling to zero along a cosine.
+
+    Changes the model in place and leaves it in evaluation mode. Parameters that do not require a
+    gradient stay as they are. The paper trained with L-BFGS until convergence; see
+    `fit_to_convergence`, which is only practical without hidden layers.
+
+    Args:
+        model: maps images to logits, on the device of the data.
+        data: the training set.
+        weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
+        convention: see `weight_decay_loss`.
+        steps: number of parameter updates.
+        batch_size: images per update.
+        learning_rate: the initial one.
+        generator: source of the order of the images. One seed gives the same bits on a CPU.
+        progress: show a progress bar.
+    """
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trainable, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    model.train()
+    batches = _batches(data, steps, batch_size, generator)
+    for images, labels in tqdm(batches, total=steps, disable=not progress, leave=False):
+        loss = F.cross_entropy(model(images), labels)
+        loss = loss + weight_decay_loss(model, weight_decay, convention=convention)
+        _update(optimizer, schedule, loss)
+    model.eval()
+
+
+def fit_to_convergence(
+    model: nn.Module,
+    data: LabelledImages,
+    *,
+    weight_decay: Sequence[float],
+    convention: Convention = "half_squared_norm",
+    max_iterations: int = 300,
+    progress: bool = False,
+) -> None:
+    """Train with L-BFGS on the whole training set at once, as the paper reports to have done.
+
+    Deterministic. Changes the model in place and leaves it in evaluation mode. Parameters that do
+    not require a gradient stay as they are.
+
+    Args:
+        model: maps images to logits, on the device of the data.
+        data: the training set.
+        weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
+        convention: see `weight_decay_loss`.
+        max_iterations: L-BFGS iterations; it stops earlier when it has converged.
+        progress: show a progress bar.
+    """
+    per_call = 10
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.LBFGS(
+        trainable,
+        max_iter=per_call,
+        history_size=20,
+        tolerance_grad=1e-6,
+        tolerance_change=1e-10,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(data.images), data.labels)
+        loss = loss + weight_decay_loss(model, weight_decay, convention=convention)
+        loss.backward()
+        return loss
+
+    model.train()
+    previous = math.inf
+    for _ in trange(math.ceil(max_iterations / per_call), disable=not progress, leave=False):
+        loss = optimizer.step(closure).item()
+        if previous - loss < 1e-7 * abs(loss):
+            break
+        previous = loss
+    model.eval()
+
+
+def fit_sparse_autoencoder(
+    encoder: nn.Linear,
+    data: LabelledImages,
+    *,
+    sparsity: float = 0.05,
+    sparsity_weight: float = 1.0,
+    weight_decay: float = 1e-2,
+    steps: int = 10_000,
+    batch_size: int = 100,
+    learning_rate: float = 1e-3,
+    generator: torch.Generator,
+    progress: bool = False,
+) -> None:
+    """Train a layer of sigmoid units, without labels, as the encoder of a sparse autoencoder.
+
+    Minimises the cross-entropy of the reconstruction, summed over the pixels, plus
+    `sparsity_weight` times the sum over the units of KL(sparsity || the unit's mean activation in
+    the batch), plus weight decay on encoder and decoder. The decoder is thrown away. The paper says
+    no more than "autoencoder": sparsity, losses and the untied decoder are ours.
+
+    Changes the encoder in place.
+
+    Args:
+        encoder: a linear layer from pixels to units; the sigmoid is applied here.
+        data: the training set; its labels are not used.
+        sparsity: wanted mean activation of every unit, in (0, 1).
+        sparsity_weight: weight of the sparsity term.
+        weight_decay: factor of half the squared norm of both weight matrices.
+        steps: number of parameter updates.
+        batch_size: images per update.
+        learning_rate: the initial one.
+        generator: source of the order of the images and of the decoder's initial weights.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: if the sparsity is not in (0, 1).
+    """
+    if not 0 < sparsity < 1:
+        raise ValueError(f"sparsity must lie strictly between 0 and 1, got {sparsity}")
+    decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
+    nn.init.xavier_uniform_(decoder.weight, generator=generator)
+    nn.init.zeros_(decoder.bias)
+    decoder.to(data.images.device)
+    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    batches = _batches(data, steps, batch_size, generator)
+    for images, _ in tqdm(batches, total=steps, disable=not progress, leave=False):
+        pixels = images.flatten(1)
+        code = torch.sigmoid(encoder(pixels))
+        logits = decoder(code)
+        loss = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
+        mean = code.mean(dim=0)
+        divergence = sparsity * (sparsity / mean).log()
+        divergence = divergence + (1 - sparsity) * ((1 - sparsity) / (1 - mean)).log()
+        loss = loss + sparsity_weight * divergence.sum()
+        for layer in (encoder, decoder):
+            loss = loss + weight_decay / 2 * layer.weight.square().sum()
+        _update(optimizer, schedule, loss)
+
+
+def _decayed_layers(model: nn.Module) -> list[nn.Module]:
+    return [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
+
+
+def _batches(
+    data: LabelledImages, steps: int, batch_size: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """`steps` random batches; every image is used once before any is used again."""
+    order = torch.empty(0, dtype=torch.long)
+    for _ in range(steps):
+        if len(order) < min(batch_size, len(data)):
+            order = torch.randperm(len(data), generator=generator, device=generator.device)
+        batch, order = order[:batch_size].to(data.labels.device), order[batch_size:]
+        yield data.images[batch], data.labels[batch]
+
+
+def _update(
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    loss: Tensor,
+) -> None:
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    schedule.step()

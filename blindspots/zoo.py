@@ -1,0 +1,251 @@
+"""The paper's networks by their names in Table 1, trained on first use and then cached."""
+
+import hashlib
+import os
+import re
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from blindspots import __version__
+from blindspots.data import LabelledImages, cache_folder
+from blindspots.networks import convnet, evaluate, mlp
+from blindspots.training import fit, fit_sparse_autoencoder, fit_to_convergence
+
+BATCH_SIZE = 100
+LEAST_STEPS = 2000  # so that a small data set still gets a trained network
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a named network is built and trained.
+
+    Attributes:
+        description: what it is, for a table.
+        hidden: units of each hidden layer, or channels of each convolution.
+        weight_decay: one factor per linear or convolutional layer that is trained with labels,
+            input side first, as in the paper's Table 1 (the convnet's are ours).
+        build: makes the untrained network.
+        train: trains it in place.
+        epochs: passes through the training set, where training is not until convergence.
+        learning_rate: the initial one, likewise.
+    """
+
+    description: str
+    hidden: tuple[int, ...]
+    weight_decay: tuple[float, ...]
+    build: Callable[["Recipe", LabelledImages, torch.Generator], nn.Sequential]
+    train: Callable[["Recipe", nn.Sequential, LabelledImages, torch.Generator, bool], None]
+    epochs: float = 0
+    learning_rate: float = 0.0
+
+
+def trained(
+    name: str, data: LabelledImages, *, seed: int = 0, progress: bool = False
+) -> nn.Sequential:
+    """The named network, trained on the data the first time and read from the cache afterwards.
+
+    The cache (`BLINDSPOTS_CACHE`, or the user's cache folder) knows a network by its recipe, seed,
+    data, device type and the version of this package. A file appears in it only when it is
+    complete, and is verified by checksum when it is read; a damaged one is reported and retrained.
+
+    Args:
+        name: a key of `RECIPES`.
+        data: the training set; the network is trained and returned on its device.
+        seed: of the initial weights and of the order of the images.
+        progress: show a progress bar while training.
+
+    Returns:
+        The network in evaluation mode; none of its parameters requires a gradient.
+
+    Raises:
+        ValueError: if there is no recipe of that name, or there are no data.
+    """
+    file = _cache_file(name, data, seed)
+    network = RECIPES[name].build(RECIPES[name], data, _generator(seed)).to(data.images.device)
+    if not _read_into(network, file):
+        start = time.perf_counter()
+        RECIPES[name].train(RECIPES[name], network, data, _generator(seed), progress)
+        _write(network, file, time.perf_counter() - start)
+    return network.requires_grad_(False).eval()
+
+
+def training_seconds(name: str, data: LabelledImages, *, seed: int = 0) -> float:
+    """How long the cached network took to train, in seconds on the machine that did it.
+
+    Raises:
+        FileNotFoundError: if it has not been trained yet.
+    """
+    file = _cache_file(name, data, seed)
+    if not file.exists():
+        raise FileNotFoundError(f"{name} is not trained on these data yet: call trained first")
+    with safetensors.safe_open(file, "pt") as content:
+        return float(content.metadata()["seconds"])
+
+
+def _fully_connected(
+    recipe: Recipe, data: LabelledImages, generator: torch.Generator
+) -> nn.Sequential:
+    pixels, classes = data.images[0].numel(), int(data.labels.max()) + 1
+    return mlp((pixels, *recipe.hidden, classes), generator=generator)
+
+
+def _convolutional(
+    recipe: Recipe, data: LabelledImages, generator: torch.Generator
+) -> nn.Sequential:
+    channels, height, width = data.images.shape[1:]
+    classes = int(data.labels.max()) + 1
+    return convnet(
+        (channels, height, width), channels=recipe.hidden, classes=classes, generator=generator
+    )
+
+
+def _train_to_convergence(
+    recipe: Recipe,
+    network: nn.Sequential,
+    data: LabelledImages,
+    generator: torch.Generator,
+    progress: bool,
+) -> None:
+    fit_to_convergence(network, data, weight_decay=recipe.weight_decay, progress=progress)
+
+
+def _train(
+    recipe: Recipe,
+    network: nn.Sequential,
+    data: LabelledImages,
+    generator: torch.Generator,
+    progress: bool,
+) -> None:
+    fit(
+        network,
+        data,
+        weight_decay=recipe.weight_decay,
+        steps=_steps(recipe, data),
+        batch_size=BATCH_SIZE,
+        learning_rate=recipe.learning_rate,
+        generator=generator,
+        progress=progress,
+    )
+
+
+def _train_autoencoder(
+    recipe: Recipe,
+    network: nn.Sequential,
+    data: LabelledImages,
+    generator: torch.Generator,
+    progress: bool,
+) -> None:
+    """Encoder without labels, then the softmax on top of the frozen encoder."""
+    encoder, head = network[1], network[-1]
+    fit_sparse_autoencoder(
+        encoder,
+        data,
+        steps=_steps(recipe, data),
+        batch_size=BATCH_SIZE,
+        learning_rate=recipe.learning_rate,
+        generator=generator,
+        progress=progress,
+    )
+    features = evaluate(network[:-1], data.images)[:, :, None, None]
+    fit_to_convergence(
+        nn.Sequential(nn.Flatten(), head),
+        LabelledImages(features, data.labels, data.name),
+        weight_decay=recipe.weight_decay,
+        progress=progress,
+    )
+
+
+_SIGMOID_DECAY = (1e-5, 1e-5, 1e-6)
+
+RECIPES: dict[str, Recipe] = {
+    "FC10(1e-4)": Recipe("softmax", (), (1e-4,), _fully_connected, _train_to_convergence),
+    "FC10(1e-2)": Recipe("softmax", (), (1e-2,), _fully_connected, _train_to_convergence),
+    "FC10(1)": Recipe("softmax", (), (1.0,), _fully_connected, _train_to_convergence),
+    "FC100-100-10": Recipe(
+        "two sigmoid layers", (100, 100), _SIGMOID_DECAY, _fully_connected, _train, 33, 2e-3
+    ),
+    "FC200-200-10": Recipe(
+        "two sigmoid layers", (200, 200), _SIGMOID_DECAY, _fully_connected, _train, 33, 2e-3
+    ),
+    "AE400-10": Recipe(
+        "frozen sparse autoencoder, softmax on top",
+        (400,),
+        (1e-6,),
+        _fully_connected,
+        _train_autoencoder,
+        17,
+        1e-3,
+    ),
+    "convnet": Recipe(
+        "two ReLU convolutions", (16, 32), (1e-5, 1e-5, 1e-5), _convolutional, _train, 7.5, 3e-3
+    ),
+}
+
+
+def _steps(recipe: Recipe, data: LabelledImages) -> int:
+    return max(LEAST_STEPS, round(recipe.epochs * len(data) / BATCH_SIZE))
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _cache_file(name: str, data: LabelledImages, seed: int) -> Path:
+    if name not in RECIPES:
+        raise ValueError(f"there is no recipe for {name!r}: use one of {', '.join(RECIPES)}")
+    if len(data) == 0:
+        raise ValueError(f"{name} cannot be trained on no images: pass a training set")
+    recipe = RECIPES[name]
+    identity = hashlib.sha256(f"{__version__} {data.images.device.type} {seed} ".encode())
+    for value in vars(recipe).values():
+        identity.update(getattr(value, "__name__", repr(value)).encode())
+    for tensor in (data.images, data.labels):
+        identity.update(repr(tuple(tensor.shape)).encode())
+        identity.update(tensor.contiguous().cpu().numpy().data)
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")
+    return cache_folder() / f"{slug}-{data.name}-{identity.hexdigest()[:16]}.safetensors"
+
+
+def _read_into(network: nn.Module, file: Path) -> bool:
+    """Load the weights; False if there are none, or they are damaged and had to be deleted."""
+    if not file.exists():
+        return False
+    try:
+        with safetensors.safe_open(file, "pt") as content:
+            metadata = content.metadata() or {}
+        weights = safetensors.torch.load_file(file)
+        if metadata.get("sha256") != _checksum(weights):
+            raise ValueError("its checksum is wrong")
+        network.load_state_dict(weights)
+    except (safetensors.SafetensorError, ValueError, RuntimeError, OSError) as error:
+        warnings.warn(f"{file} is damaged ({error}): deleted, training again", stacklevel=3)
+        file.unlink()
+        return False
+    return True
+
+
+def _write(network: nn.Module, file: Path, seconds: float) -> None:
+    """Write beside the final name and rename, so that a file is there in full or not at all."""
+    weights = {name: weight.detach().cpu() for name, weight in network.state_dict().items()}
+    metadata = {"seconds": f"{seconds:.2f}", "sha256": _checksum(weights)}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        safetensors.torch.save_file(weights, scratch, metadata)
+        os.replace(scratch, file)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def _checksum(weights: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode() + weights[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
