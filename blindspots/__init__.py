@@ -11,6 +11,7 @@ from blindspots.attack import (
     add_gaussian_noise,
     distortion,
     lbfgs_attack,
+    random_targets,
     rescale_perturbation,
 )
 from blindspots.box import BoxMinimum, minimize_box
@@ -42,6 +43,7 @@ __all__ = [
     "minimize_box",
     "mlp",
     "predict",
+    "random_targets",
     "rescale_perturbation",
     "split_halves",
     "trained",

@@ -1,7 +1,7 @@
 """The paper's attack (section 4.1), and the measures and controls that go with it."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +16,7 @@ Loss = Literal["cross_entropy", "margin"]
 Bounds = tuple[float, float]
 
 PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
+SMOOTHING = 0.02  # temperature of the smooth maximum in the margin, as a share of the first margin
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,17 @@ def lbfgs_attack(
 ) -> AdversarialImages:
     r"""Perturb each image as little as possible so that the model takes it for its target.
 
-    Section 4.1 of the paper: for each image $x$ and target $l$, box-constrained L-BFGS finds the
-    minimiser $x + r$ of
+    Section 4.1 of the paper: for each image x and target l, box-constrained L-BFGS finds the
+    minimiser x + r of
 
-    $$ \text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l)
-       \quad\text{subject to}\quad x + r \in [\text{lower}, \text{upper}]^m , $$
+    .. math:: \text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l)
+              \quad\text{subject to}\quad \text{lower} \le x + r \le \text{upper} ,
 
     and a search in the penalty, image by image, keeps the minimiser of the *largest* penalty for
     which the prediction is the target: the larger the penalty, the smaller the perturbation. Each
     minimisation starts from the last minimiser.
 
-    Departures from the paper: the squared norm in place of $|r|$, which traces the same curve and
+    Departures from the paper: the squared norm in place of `|r|`, which traces the same curve and
     is smooth at zero; the largest penalty in place of the "minimum c", which would be right if c
     stood before the loss; and a search of `search_steps` penalties, by factors of ten until one
     succeeds and one fails, by bisection of the logarithm from there on.
@@ -75,7 +76,9 @@ def lbfgs_attack(
         targets: the wanted wrong class of each image.
         loss: `"cross_entropy"` as in the paper, or `"margin"`, the largest other logit minus the
             target's. With more than two classes the cross-entropy does not lead to the nearest
-            adversarial image, because its level sets are not the decision boundary.
+            adversarial image, because its level sets are not the decision boundary. The largest
+            logit is smoothed (a log-sum-exp whose temperature is 2% of the margin at the image),
+            since L-BFGS gets stuck at the kinks of a maximum.
         bounds: lower and upper bound of every pixel.
         search_steps: penalties tried per image.
         history: see `minimize_box`.
@@ -91,19 +94,19 @@ def lbfgs_attack(
             images are empty, outside the bounds or not finite; if targets are out of range or
             already predicted; or if shapes, devices or options do not fit.
     """
-    if loss not in LOSSES:
-        raise ValueError(f"loss {loss!r} is unknown: use one of {', '.join(LOSSES)}")
+    if loss not in get_args(Loss):
+        raise ValueError(f"loss {loss!r} is unknown: use one of {', '.join(get_args(Loss))}")
     for name, number in (("search_steps", search_steps), ("batch_size", batch_size)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
     _check_arguments(model, images, targets, bounds)
     options = {"history": history, "max_iterations": max_iterations, "gtol": gtol, "ftol": ftol}
     batches = list(zip(images.split(batch_size), targets.split(batch_size), strict=True))
-    first_losses = [_first_loss(model, *batch, loss) for batch in batches]
+    first_margins = [_first_margin(model, *batch) for batch in batches]
     with tqdm(total=len(images) * search_steps, disable=not progress, leave=False) as bar:
         parts = [
-            _search(model, *batch, loss, bounds, first_loss, search_steps, options, bar)
-            for batch, first_loss in zip(batches, first_losses, strict=True)
+            _search(model, *batch, first_margin, loss, bounds, search_steps, options, bar)
+            for batch, first_margin in zip(batches, first_margins, strict=True)
         ]
     return AdversarialImages(*(torch.cat(field) for field in zip(*parts, strict=True)))
 
@@ -140,9 +143,10 @@ def rescale_perturbation(
 ) -> Float[Tensor, "n *shape"]:
     r"""Lengthen or shorten each perturbation until its distortion is `to`.
 
-    $x + \text{to} \cdot \sqrt{m} \, (x' - x) / \|x' - x\|_2$ for m pixels. The formula reported of
-    the paper's Table 4 lacks the root of m, without which the distortion would be `to` over the
-    root of m.
+    .. math:: x + \text{to} \cdot \sqrt{m} \, \frac{x' - x}{\|x' - x\|_2}
+
+    for m pixels. The formula reported of the paper's Table 4 lacks the root of m; without it the
+    distortion would be that much smaller.
 
     Args:
         original: images without perturbation.
@@ -192,42 +196,76 @@ def add_gaussian_noise(
     return _clip(images + scale * noise.to(images.device), bounds)
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(logits, targets, reduction="none")
+def random_targets(
+    labels: Int[Tensor, "n"], *, classes: int, generator: torch.Generator
+) -> Int[Tensor, "n"]:
+    """A wrong class for each label, every wrong class equally likely.
+
+    The paper does not say how it chose the targets for MNIST; nearest wrong classes give
+    distortions far below its own, random ones give its range.
+
+    Raises:
+        ValueError: if there are fewer than two classes, or a label is not one of them.
+
+    >>> labels = torch.tensor([0, 1, 2])
+    >>> targets = random_targets(labels, classes=3, generator=torch.Generator().manual_seed(0))
+    >>> (targets != labels).all().item(), targets.max().item() < 3
+    (True, True)
+    """
+    if classes < 2:
+        raise ValueError(f"there is no wrong class among {classes}: use at least 2 classes")
+    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < classes):
+        raise ValueError(
+            f"labels lie in {int(labels.min())}..{int(labels.max())}, outside 0..{classes - 1}: "
+            "state the right number of classes"
+        )
+    shift = torch.randint(
+        1, classes, labels.shape, generator=generator, device=generator.device
+    )
+    return (labels + shift.to(labels.device)) % classes
 
 
-def _margin(logits: Tensor, targets: Tensor) -> Tensor:
-    """Largest other logit minus the target's: negative exactly where the target is predicted."""
+def _margin(logits: Tensor, targets: Tensor, temperature: Tensor | None = None) -> Tensor:
+    """Largest other logit minus the target's: negative exactly where the target is predicted.
+
+    With a temperature per row the maximum is smoothed, and the margin is slightly larger.
+    """
     wanted = targets[:, None]
     others = logits.scatter(1, wanted, -torch.inf)
-    return others.amax(dim=1) - logits.gather(1, wanted)[:, 0]
-
-
-LOSSES = {"cross_entropy": _cross_entropy, "margin": _margin}
+    if temperature is None:
+        largest = others.amax(dim=1)
+    else:
+        largest = temperature * (others / temperature[:, None]).logsumexp(dim=1)
+    return largest - logits.gather(1, wanted)[:, 0]
 
 
 def _search(
     model: nn.Module,
     images: Tensor,
     targets: Tensor,
+    first_margin: Tensor,
     loss: Loss,
     bounds: Bounds,
-    first_loss: Tensor,
     search_steps: int,
     options: dict,
     bar: tqdm,
 ) -> tuple[Tensor, ...]:
     """The fields of `AdversarialImages` for one batch."""
     flat = images.flatten(1)
-    # The first penalty makes a tenth of the pixels' range as dear as the loss at the image.
+    # The first penalty makes a tenth of the pixels' range as dear as the margin at the image.
     unit = (0.1 * (bounds[1] - bounds[0])) ** 2 * flat.shape[1]
-    penalty = first_loss.clamp(min=1e-3) / unit
+    penalty = first_margin / unit
+    temperature = SMOOTHING * first_margin
     succeeds, fails = torch.zeros_like(penalty), torch.full_like(penalty, torch.inf)
 
     def objective(points: Tensor, rows: Tensor) -> Tensor:
         logits = model(points.view(-1, *images.shape[1:]))
         squared_norm = (points - flat[rows]).square().sum(dim=1)
-        return penalty[rows] * squared_norm + LOSSES[loss](logits, targets[rows])
+        if loss == "cross_entropy":
+            losses = F.cross_entropy(logits, targets[rows], reduction="none")
+        else:
+            losses = _margin(logits, targets[rows], temperature[rows])
+        return penalty[rows] * squared_norm + losses
 
     best, smallest = flat.clone(), torch.full_like(penalty, torch.inf)
     evaluations = torch.ones_like(targets)
@@ -253,8 +291,8 @@ def _search(
     return best.view_as(images), smallest < torch.inf, smallest, succeeds, evaluations
 
 
-def _first_loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -> Tensor:
-    """The loss at the images; refuse what would make every later result meaningless."""
+def _first_margin(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
+    """The margin at the images; refuse what would make every later result meaningless."""
     with torch.enable_grad():
         points = images.detach().requires_grad_()
         logits = model(points)
@@ -269,9 +307,9 @@ def _first_loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -
                 f"targets lie in {int(targets.min())}..{int(targets.max())} but the model has "
                 f"classes 0..{classes - 1}: choose targets among them"
             )
-        values = LOSSES[loss](logits, targets)
-        (gradient,) = torch.autograd.grad(values.sum(), points)
-    logits = logits.detach()
+        margin = _margin(logits, targets)
+        (gradient,) = torch.autograd.grad(margin.sum(), points)
+    logits, margin = logits.detach(), margin.detach()
     if not logits.isfinite().all():
         raise ValueError("the model returned NaN or infinite logits: mend the model")
     sums = logits.sum(dim=1)
@@ -280,7 +318,7 @@ def _first_loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -
             "the model's outputs look like probabilities (each row sums to 1): leave out its "
             "softmax, the attack needs logits"
         )
-    if (already := logits.argmax(dim=1) == targets).any():
+    if (already := margin <= 0).any():
         raise ValueError(
             f"{int(already.sum())} targets are already predicted (the first is class "
             f"{int(targets[already][0])}): choose another class, or leave these images out"
@@ -290,7 +328,7 @@ def _first_loss(model: nn.Module, images: Tensor, targets: Tensor, loss: Loss) -
             f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "
             "taken: the model is saturated or not differentiable there"
         )
-    return values.detach()
+    return margin
 
 
 def _check_arguments(model: nn.Module, images: Tensor, targets: Tensor, bounds: Bounds) -> None:

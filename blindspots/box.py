@@ -19,7 +19,7 @@ class BoxMinimum:
     Attributes:
         x: the best point found, inside the box.
         value: the function there.
-        projected_gradient: largest entry of |x - clamp(x - gradient)|, zero at a minimum.
+        projected_gradient: largest entry of `abs(x - clamp(x - gradient))`, zero at a minimum.
         converged: whether `gtol` or `ftol` was reached.
         iterations: accepted steps.
         evaluations: evaluations of the function with its gradient.
@@ -44,11 +44,11 @@ def minimize_box(
     gtol: float = 1e-4,
     ftol: float = 1e-9,
 ) -> BoxMinimum:
-    r"""Minimise b independent smooth functions of n variables, each inside a box.
+    """Minimise b independent smooth functions of n variables, each inside a box.
 
     Projected L-BFGS, not L-BFGS-B: in each iteration the variables held at a bound by the sign of
     the gradient are frozen, an L-BFGS step is taken in the others, and it is shortened along the
-    *projected* path $t \mapsto \mathrm{clamp}(x + t d)$ until the function has decreased enough
+    *projected* path `clamp(x + t * direction)` until the function has decreased enough
     (Armijo). Each problem accepts its own steps and leaves the batch when it is finished.
 
     Args:
@@ -63,7 +63,7 @@ def minimize_box(
         gtol: a problem has converged when no entry of its projected gradient is larger. With
             float32 values smaller than 1e-5 are rarely reached.
         ftol: nor is it continued after a step that lowers the value by no more than ftol times the
-            larger of |value| and 1. It ends the crawl along a kink, where the gradient does not
+            larger of the value's size and 1. It ends the crawl along a kink, where the gradient does not
             vanish. Never taken smaller than twice the rounding error.
 
     Returns:

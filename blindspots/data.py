@@ -166,7 +166,7 @@ def _download(folder: Path) -> None:
         os.replace(scratch / "MNIST", folder / "MNIST")
     except (RuntimeError, OSError) as error:
         raise _NotFound(
-            f"MNIST could not be downloaded ({str(error).strip()}); connect to the network, or set "
+            f"MNIST could not be downloaded ({' '.join(str(error).split())}); connect to the network, or set "
             "BLINDSPOTS_DATA to a folder that holds MNIST/raw/train-images-idx3-ubyte and the rest"
         ) from error
     finally:

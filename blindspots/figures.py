@@ -87,6 +87,43 @@ def perturbation_grid(
     return _finished(figure)
 
 
+def prediction_panel(
+    original: Float[Tensor, "c h w"],
+    perturbed: Float[Tensor, "c h w"],
+    probabilities: Float[Tensor, "k"],
+    *,
+    label: int,
+    target: int,
+) -> Figure:
+    """Original, difference, perturbed image, and what the network makes of the last.
+
+    Args:
+        original: an image in [0, 1].
+        perturbed: the same image with its perturbation.
+        probabilities: of each class, for the perturbed image.
+        label: the true class, drawn in blue.
+        target: the wanted wrong class, drawn in red.
+    """
+    figure, axes = plt.subplots(
+        2, 3, figsize=(WIDTH, 3.6), height_ratios=(3, 2), layout="constrained"
+    )
+    pictures = {"original": original, "difference": perturbed - original, "perturbed": perturbed}
+    for axis, (title, picture) in zip(axes[0], pictures.items(), strict=True):
+        _show(axis, picture.cpu(), signed=title == "difference", limit=0.5)
+        axis.set_title(title, fontsize=10)
+        axis.set_axis_off()
+    for axis in axes[1, 1:]:
+        axis.remove()
+    grid = axes[1, 0].get_gridspec()
+    axes[1, 0].remove()
+    axis = figure.add_subplot(grid[1, :])
+    colors = [BLUE if c == label else RED if c == target else GREY for c in range(len(probabilities))]
+    axis.bar(range(len(probabilities)), probabilities.tolist(), color=colors)
+    axis.set(ylim=(0, 1), xlabel="class", ylabel="probability", xticks=range(len(probabilities)))
+    axis.spines[["top", "right"]].set_visible(False)
+    return _finished(figure)
+
+
 def search_curve(
     penalties: Sequence[float],
     distortions: Sequence[float],

@@ -9,7 +9,7 @@ except ImportError:  # a reader without the book's tools, on Colab for instance
 
 
 def glue(**values: str) -> None:
-    """Make computed values available to the text of the page as ``{glue:text}`name` ``.
+    """Make computed values available to the text of the page, for its `glue:text` role.
 
     Silent in a notebook, and does nothing where the book's tools are not installed.
 

@@ -1,0 +1,46 @@
+# Two commands do everything: `make book` builds the book, `make test` runs all tests.
+# Each sets up its own environment in .venv first; the second time there is nothing to set up.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help book test lab lint check-site mutants clean
+
+help:
+	@echo "make book        build the book into _build/html"
+	@echo "make test        run all tests, doctests and notebooks"
+	@echo "make lab         open the chapters in JupyterLab"
+	@echo "make lint        check style and types"
+	@echo "make check-site  open the built book in Chromium and check every page"
+	@echo "make mutants     break each core function and see a test fail"
+	@echo "make clean       remove everything that make has made"
+
+$(READY): pyproject.toml constraints.txt tools/set_up.py
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "There is no $(PYTHON) here: install Python 3.10 or newer, or say make PYTHON=..."; exit 1; }
+	@$(PYTHON) tools/set_up.py
+
+book: $(READY)
+	@$(BIN)/python tools/build_book.py
+
+test: $(READY)
+	@$(BIN)/python -m pytest
+
+lab: $(READY)
+	@$(BIN)/jupyter lab book/chapters
+
+lint: $(READY)
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/nbstripout --verify --keep-count book/chapters/*.ipynb
+
+check-site: $(READY)
+	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov tests/test_site_in_browser.py
+
+mutants: $(READY)
+	@$(BIN)/python tools/mutants.py
+
+clean:
+	rm -rf .venv _build .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,183 @@
+"""What the book says about its own build: when, from what, on what, and how long it took.
+
+A role and two directives leave placeholders, which are filled in when every notebook has run:
+`{minutes}` (of a chapter, or of `training`), `{chapter-table}` and `{build-facts}`.
+"""
+
+import functools
+import os
+import platform
+import subprocess
+from datetime import datetime, timezone
+from importlib.metadata import version
+
+from docutils import nodes
+from myst_nb.sphinx_ import NbMetadataCollector
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+PACKAGES = ("blindspots", "torch", "torchvision", "numpy", "scikit-learn", "jupyter-book", "Sphinx")
+
+
+class Minutes(nodes.Inline, nodes.TextElement):
+    """Placeholder of a duration."""
+
+
+class ChapterTable(nodes.General, nodes.Element):
+    """Placeholder of the table of chapters."""
+
+
+class BuildFacts(nodes.General, nodes.Element):
+    """Placeholder of the table of facts."""
+
+
+class MinutesRole(SphinxRole):
+    def run(self):
+        return [Minutes(of=self.text)], []
+
+
+class ChapterTableDirective(SphinxDirective):
+    """One line per chapter: its document, a colon, what it is about."""
+
+    has_content = True
+
+    def run(self):
+        lines = [line.split(":", 1) for line in self.content if line.strip()]
+        return [ChapterTable(rows=[(doc.strip(), about.strip()) for doc, about in lines])]
+
+
+class BuildFactsDirective(SphinxDirective):
+    def run(self):
+        return [BuildFacts()]
+
+
+class FillIn(SphinxPostTransform):
+    default_priority = 8  # before references are resolved
+
+    def run(self, **kwargs):
+        for node in list(self.document.findall(Minutes)):
+            node.replace_self(nodes.Text(duration(self.seconds(node["of"]))))
+        for node in list(self.document.findall(ChapterTable)):
+            header = ("Chapter", "What it is about", "Computing")
+            rows = [
+                (self.link(document), nodes.Text(about), nodes.Text(duration(self.seconds(document))))
+                for document, about in node["rows"]
+            ]
+            node.replace_self(make_table(header, rows))
+        for node in list(self.document.findall(BuildFacts)):
+            rows = [(nodes.Text(name), nodes.Text(value)) for name, value in facts().items()]
+            rows += [
+                (self.link(document), nodes.Text(f"{data['runtime']:.0f} seconds"))
+                for document, data in sorted(self.executed().items())
+            ]
+            node.replace_self(make_table(("What", "In this build"), rows))
+
+    def executed(self):
+        everything = NbMetadataCollector.get_doc_data(self.env)
+        return {d: x["exec_data"] for d, x in everything.items() if x.get("exec_data")}
+
+    def seconds(self, of):
+        if of == "training":
+            return sum(training().values())
+        if of not in self.executed():
+            raise ValueError(f"the build has run no notebook {of}: mend the {{minutes}} role")
+        return self.executed()[of]["runtime"]
+
+    def link(self, document):
+        reference = pending_xref(
+            refdoc=self.env.docname,
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/{document}",
+            refexplicit=True,
+            refwarn=True,
+        )
+        reference += nodes.inline(text=self.env.titles[document].astext())
+        return reference
+
+
+def duration(seconds):
+    if seconds < 90:
+        return f"{max(1, round(seconds))} seconds"
+    return f"{seconds / 60:.1f} minutes"
+
+
+def make_table(header, rows):
+    group = nodes.tgroup(cols=len(header))
+    group += [nodes.colspec(colwidth=1) for _ in header]
+    head = nodes.thead()
+    head += make_row([nodes.Text(title) for title in header])
+    body = nodes.tbody()
+    body += [make_row(row) for row in rows]
+    group += [head, body]
+    return nodes.table("", group, classes=["colwidths-auto"])
+
+
+def make_row(cells):
+    row = nodes.row()
+    for cell in cells:
+        row += nodes.entry("", nodes.paragraph("", "", cell))
+    return row
+
+
+@functools.cache
+def train_images():
+    import blindspots
+
+    return blindspots.load_images(split="train")
+
+
+@functools.cache
+def training():
+    """Seconds that each network took to train, as stored with it."""
+    import torch
+
+    import blindspots
+
+    data = train_images().to("cuda" if torch.cuda.is_available() else "cpu")
+    return {name: blindspots.training_seconds(name, data) for name in blindspots.RECIPES}
+
+
+@functools.cache
+def facts():
+    import torch
+
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "processor"
+    data = train_images()
+    shape = " × ".join(map(str, data.images.shape[2:]))
+    return {
+        "Built": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "Commit": commit(),
+        "Data set": f"{data.name}, {shape} pixels, {len(data):,} training images",
+        "Device": device,
+        "Processor": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} used",
+        "System": f"{platform.system()}, Python {platform.python_version()}",
+        **{package: version(package) for package in PACKAGES},
+        **{f"Training {name}": f"{s:.0f} seconds" for name, s in training().items()},
+    }
+
+
+def commit():
+    def git(*words):
+        return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+
+    changed = " with local changes" if git("status", "--porcelain") else ""
+    return (git("rev-parse", "--short=12", "HEAD") or "unknown, not a git checkout") + changed
+
+
+def pages_to_refresh(app, env, added, changed, removed):
+    """Pages with facts are never up to date: the date alone changes every time."""
+    return [page for page in ("intro", "what_ran_where") if page in env.all_docs]
+
+
+def setup(app: Sphinx):
+    for node in (Minutes, ChapterTable, BuildFacts):
+        app.add_node(node)
+    app.add_role("minutes", MinutesRole())
+    app.add_directive("chapter-table", ChapterTableDirective)
+    app.add_directive("build-facts", BuildFactsDirective)
+    app.add_post_transform(FillIn)
+    app.connect("env-get-outdated", pages_to_refresh)
+    return {"version": "1", "parallel_read_safe": True}

@@ -1,0 +1,36 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from blindspots import LabelledImages, load_images, trained
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def train() -> LabelledImages:
+    return load_images("digits", split="train")
+
+
+@pytest.fixture(scope="session")
+def test() -> LabelledImages:
+    return load_images("digits", split="test")
+
+
+@pytest.fixture(scope="session")
+def network(train: LabelledImages) -> nn.Sequential:
+    return trained("FC100-100-10", train)
+
+
+@pytest.fixture(params=["cpu", "cuda"])
+def device(request: pytest.FixtureRequest) -> str:
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU here")
+    return str(request.param)

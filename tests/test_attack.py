@@ -1,0 +1,355 @@
+import math
+
+import pytest
+import scipy.optimize
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from blindspots import (
+    add_gaussian_noise,
+    convnet,
+    distortion,
+    lbfgs_attack,
+    minimize_box,
+    mlp,
+    predict,
+    random_targets,
+    rescale_perturbation,
+    trained,
+)
+
+from blindspots.attack import _margin
+
+
+def affine(weight, bias):
+    model = nn.Sequential(nn.Flatten(), nn.Linear(weight.shape[1], weight.shape[0]))
+    model[1].weight.data, model[1].bias.data = weight, bias
+    return model.to(weight.dtype).eval()
+
+
+@pytest.fixture
+def two_classes(generator):
+    """An affine classifier of two classes, images in the middle of the cube, and the distances."""
+    weight = torch.randn(2, 30, generator=generator)
+    normal = weight[1] - weight[0]
+    images = 0.5 + 0.05 * torch.randn(12, 1, 5, 6, generator=generator)
+    bias = torch.tensor([0.0, -0.5 * normal.sum() - 0.4])
+    model = affine(weight, bias)
+    logits = model(images)
+    keep = logits[:, 0] > logits[:, 1] + 0.05
+    gap = (logits[:, 0] - logits[:, 1])[keep]
+    return model, images[keep], (gap / normal.norm()).detach()
+
+
+@pytest.fixture
+def digits(test, network, generator):
+    correct = test[predict(network, test.images) == test.labels][:40]
+    return correct, random_targets(correct.labels, classes=10, generator=generator)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
+def test_distance_to_a_plane(two_classes, loss):
+    """With two classes the nearest adversarial image is the foot of the perpendicular."""
+    model, images, distance = two_classes
+    assert len(images) >= 5
+    targets = torch.ones(len(images), dtype=torch.long)
+    result = lbfgs_attack(model, images, targets, loss=loss, search_steps=20)
+    found = result.distortion * math.sqrt(30)
+    assert result.success.all()
+    assert (found >= distance * (1 - 1e-5)).all()
+    assert (found <= distance * 1.01).all()
+
+
+def test_box_cuts_the_shortest_way_off(generator):
+    """Two pixels, one of them at its bound already: all the change must come from the other."""
+    model = affine(torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([0.0, -1.5]))
+    image = torch.tensor([[[[1.0, 0.2]]]])
+    result = lbfgs_attack(model, image, torch.tensor([1]), loss="margin", search_steps=20)
+    assert torch.allclose(result.images, torch.tensor([[[[1.0, 0.5]]]]), atol=2e-3)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
+@pytest.mark.parametrize("name", ["FC10(1e-2)", "FC100-100-10", "AE400-10", "convnet"])
+def test_success_inside_the_box_when_evaluated_afresh(name, loss, train, test, generator, device):
+    model = trained(name, train.to(device))
+    data = test.to(device)
+    correct = data[predict(model, data.images) == data.labels][:32]
+    targets = random_targets(correct.labels, classes=10, generator=generator)
+    result = lbfgs_attack(model, correct.images, targets, loss=loss)
+    assert result.success.all()
+    assert torch.equal(predict(model, result.images), targets)
+    assert result.images.min() >= 0 and result.images.max() <= 1
+    assert torch.allclose(result.distortion, distortion(correct.images, result.images))
+    noise = add_gaussian_noise(
+        correct.images, standard_deviation=result.distortion, generator=generator
+    )
+    assert (predict(model, noise) == targets).double().mean() < 0.2  # the control
+
+
+def test_agrees_with_scipy_on_the_same_objective(network, digits):
+    """At the penalty that our search found, SciPy's L-BFGS-B finds no better image."""
+    data, targets = digits
+    network = network.double()
+    images = data.images[:6].double()
+    result = lbfgs_attack(network, images, targets[:6], gtol=1e-6, ftol=1e-12)
+    for image, target, found, penalty in zip(
+        images, targets, result.images, result.penalty, strict=False
+    ):
+
+        def objective(point, image=image, target=target, penalty=penalty):
+            r = point - image.flatten()
+            logits = network(point.view(1, *image.shape))
+            return penalty * r.square().sum() + F.cross_entropy(logits, target[None])
+
+        def value_and_gradient(x, objective=objective):
+            point = torch.tensor(x, requires_grad=True)
+            value = objective(point)
+            return value.item(), torch.autograd.grad(value, point)[0].numpy()
+
+        reference = scipy.optimize.minimize(
+            value_and_gradient,
+            image.flatten().numpy(),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(0, 1)] * image.numel(),
+            options={"ftol": 1e-14, "gtol": 1e-8, "maxiter": 2000},
+        )
+        assert objective(found.flatten()).item() <= reference.fun * (1 + 1e-5)
+    network.float()
+
+
+def test_the_largest_penalty_that_succeeds(network, digits):
+    """At a slightly larger penalty the minimiser is not adversarial any more."""
+    data, targets = digits
+    result = lbfgs_attack(network, data.images, targets, search_steps=20)
+    flat = data.images.flatten(1)
+
+    def attacked(penalty):
+        def fun(points, rows):
+            loss = F.cross_entropy(network(points), targets[rows], reduction="none")
+            return penalty[rows] * (points - flat[rows]).square().sum(dim=1) + loss
+
+        start = result.images.flatten(1)
+        return predict(network, minimize_box(fun, start, ftol=1e-7).x) == targets
+
+    assert attacked(result.penalty * 0.98).double().mean() > 0.9
+    assert attacked(result.penalty * 1.05).double().mean() < 0.1
+
+
+def test_more_search_steps_come_closer(network, digits):
+    data, targets = digits
+    sizes = [
+        lbfgs_attack(network, data.images, targets, search_steps=steps).distortion.mean().item()
+        for steps in (5, 8, 12)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_a_row_alone_is_the_row_in_any_batch(network, digits):
+    data, targets = digits
+    whole = lbfgs_attack(network, data.images, targets)
+    split = lbfgs_attack(network, data.images, targets, batch_size=7)
+    alone = lbfgs_attack(network, data.images[3:4], targets[3:4])
+    assert torch.allclose(whole.distortion, split.distortion, rtol=0.01)
+    assert alone.distortion.item() == pytest.approx(whole.distortion[3].item(), rel=0.01)
+
+
+def test_evaluations_are_counted(network, digits):
+    data, targets = digits
+    rows = []
+    counting = nn.Sequential(nn.Flatten(), network)
+    counting[0].register_forward_hook(
+        lambda module, inputs, output: rows.append(len(output)) if torch.is_grad_enabled() else None
+    )
+    result = lbfgs_attack(counting.eval(), data.images, targets, search_steps=4)
+    assert result.evaluations.sum().item() == sum(rows)
+
+
+def test_other_bounds(network, digits):
+    """The same network behind other units gives the same attack in those units."""
+    data, targets = digits
+
+    class Rescaled(nn.Module):
+        def forward(self, images):
+            return network((images + 1) / 2)
+
+    result = lbfgs_attack(
+        Rescaled().eval(), 2 * data.images - 1, targets, bounds=(-1, 1), gtol=1e-5, ftol=1e-6
+    )
+    usual = lbfgs_attack(network, data.images, targets, gtol=1e-5, ftol=1e-6)
+    assert result.success.all() and result.images.min() >= -1 and result.images.max() <= 1
+    assert torch.allclose(result.distortion, 2 * usual.distortion, rtol=0.02)
+
+
+def test_failure_is_data():
+    """Class 1 cannot be reached inside the box; class 2 can."""
+    weight = torch.tensor([[0.0, 0.0], [0.1, 0.0], [0.0, 2.0]])
+    model = affine(weight, torch.tensor([0.0, -5.0, -1.0]))
+    images = torch.tensor([[0.2, 0.2], [0.3, 0.3]]).view(2, 1, 1, 2)
+    result = lbfgs_attack(model, images, torch.tensor([1, 2]))
+    assert result.success.tolist() == [False, True]
+    assert result.distortion[0] == math.inf and result.penalty[0] == 0
+    assert torch.equal(result.images[0], images[0])
+
+
+def test_model_is_left_as_it_was(network, digits):
+    data, targets = digits
+    model = mlp((64, 5, 10), generator=torch.Generator().manual_seed(5)).eval()
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    usable = predict(model, data.images) != targets
+    lbfgs_attack(model, data.images[usable], targets[usable], search_steps=2)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in model.parameters())
+    assert not model.training and not data.images.requires_grad
+
+
+def test_objective_has_the_right_gradient(generator):
+    """gradcheck of the margin, smoothed and not, through a smooth network and away from ties."""
+    model = mlp((12, 5, 4), generator=generator).double()
+    points = torch.rand(3, 12, dtype=torch.float64, generator=generator, requires_grad=True)
+    targets = torch.tensor([0, 1, 3])
+    for temperature in (None, torch.full((3,), 0.1)):
+        assert torch.autograd.gradcheck(
+            lambda x, t=temperature: _margin(model(x), targets, t), points
+        )
+
+
+def test_margin_is_right_when_all_other_logits_are_negative():
+    logits = torch.tensor([[-3.0, -1.0, -7.0], [2.0, 5.0, 1.0]])
+    assert _margin(logits, torch.tensor([1, 1])).tolist() == [-2.0, -3.0]
+    smooth = _margin(logits, torch.tensor([1, 1]), torch.tensor([0.01, 0.01]))
+    assert torch.allclose(smooth, torch.tensor([-2.0, -3.0]))
+
+
+def test_margin_comes_closer_than_cross_entropy_with_ten_classes(train, test, generator):
+    """The level sets of the cross-entropy are not the decision boundary (most visible at decay 1)."""
+    model = trained("FC10(1)", train)
+    correct = test[predict(model, test.images) == test.labels][:64]
+    targets = random_targets(correct.labels, classes=10, generator=generator)
+    by_loss = {
+        loss: lbfgs_attack(model, correct.images, targets, loss=loss).distortion.mean()
+        for loss in ("cross_entropy", "margin")
+    }
+    assert by_loss["margin"] < 0.9 * by_loss["cross_entropy"]
+
+
+IMAGES, TARGETS = torch.full((2, 1, 2, 2), 0.5), torch.tensor([1, 1])
+
+
+def toy(generator_seed=0):
+    weight = torch.tensor([[1.0, 1, 1, 1], [0.5, 0.2, 0.1, 0.4], [0.3, 0.2, 0.4, 0.1]])
+    return affine(weight, torch.zeros(3))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"model": toy().train()}, ValueError, "training mode: call model.eval()"),
+        ({"images": IMAGES + 1}, ValueError, r"lie in \[1.5, 1.5\], outside the bounds"),
+        ({"images": IMAGES * torch.nan}, ValueError, "NaN or infinity"),
+        ({"images": IMAGES / 0}, ValueError, "NaN or infinity"),
+        ({"images": IMAGES[:0], "targets": TARGETS[:0]}, ValueError, "pass at least one"),
+        ({"images": torch.ones(2, 1, 2, 2).long()}, TypeError, "float32 or float64, got torch.int"),
+        ({"images": IMAGES.half()}, TypeError, "got torch.float16: convert"),
+        ({"images": IMAGES.double()}, ValueError, "model is torch.float32: convert one"),
+        ({"targets": torch.tensor([1, 3])}, ValueError, r"classes 0..2: choose targets"),
+        ({"targets": torch.tensor([-1, 1])}, ValueError, r"lie in -1..1"),
+        ({"targets": torch.tensor([0, 1])}, ValueError, "1 targets are already predicted"),
+        ({"targets": torch.tensor([1.0, 2.0])}, TypeError, "int64 class numbers"),
+        ({"targets": torch.tensor([1])}, ValueError, "need as many targets"),
+        ({"targets": TARGETS.to("meta")}, ValueError, "targets on meta: use one device"),
+        ({"bounds": (1.0, 0.0)}, ValueError, "lower bound must be below"),
+        ({"loss": "hinge"}, ValueError, "'hinge' is unknown: use one of cross_entropy, margin"),
+        ({"search_steps": 0}, ValueError, "search_steps must be at least 1, got 0"),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"model": nn.Sequential(toy(), nn.Softmax(1)).eval()}, ValueError, "leave out its softmax"),
+        ({"model": nn.Flatten(0).eval()}, ValueError, "one row of logits per image"),
+        (
+            {"model": affine(torch.zeros(3, 4), torch.tensor([2.0, 0, 0]))},
+            ValueError,
+            "gradient is exactly zero at 2 images",
+        ),
+        (
+            {"model": affine(torch.full((3, 4), torch.inf), torch.zeros(3))},
+            ValueError,
+            "NaN or infinite logits",
+        ),
+    ],
+)
+def test_bad_input(arguments, error, message):
+    usual = {"model": toy(), "images": IMAGES, "targets": TARGETS}
+    with pytest.raises(error, match=message):
+        lbfgs_attack(**(usual | arguments))
+
+
+def test_distortion_is_the_root_mean_square():
+    original = torch.zeros(2, 1, 2, 2)
+    perturbed = torch.tensor([[0.0, 0, 0, 0], [0.1, -0.1, 0.1, -0.1]]).view(2, 1, 2, 2)
+    assert torch.allclose(distortion(original, perturbed), torch.tensor([0.0, 0.1]))
+    with pytest.raises(ValueError, match="compare images of the same shape"):
+        distortion(original, perturbed[:1])
+
+
+def test_rescaling_gives_the_wanted_distortion(generator):
+    original = torch.rand(4, 1, 5, 5, generator=generator)
+    perturbed = torch.rand(4, 1, 5, 5, generator=generator)
+    for to in (0.1, torch.tensor([0.0, 0.1, 0.2, 3.0])):
+        rescaled = rescale_perturbation(original, perturbed, to=to)
+        assert torch.allclose(distortion(original, rescaled), torch.as_tensor(to).expand(4))
+    ratio = (rescaled - original)[3] / (perturbed - original)[3]
+    assert torch.allclose(ratio, ratio.mean().expand_as(ratio), rtol=1e-3)
+    clipped = rescale_perturbation(original, perturbed, to=3.0, bounds=(0, 1))
+    assert clipped.min() >= 0 and clipped.max() <= 1
+
+
+def test_rescaling_refuses_what_has_no_direction():
+    images = torch.zeros(3, 1, 2, 2)
+    perturbed = images + torch.tensor([0.1, 0.0, 0.1]).view(3, 1, 1, 1)
+    with pytest.raises(ValueError, match="image 1 is not perturbed"):
+        rescale_perturbation(images, perturbed, to=0.1)
+    with pytest.raises(ValueError, match="to must not be negative, got -0.1"):
+        rescale_perturbation(images, images + 0.1, to=-0.1)
+
+
+def test_noise_has_its_standard_deviation(generator, device):
+    images = torch.full((50, 1, 40, 40), 0.5, device=device)
+    noisy = add_gaussian_noise(images, standard_deviation=0.1, generator=generator)
+    assert distortion(images, noisy).mean().item() == pytest.approx(0.1, rel=0.01)
+    assert (noisy - images).mean().abs() < 0.002
+    deviations = torch.linspace(0, 0.3, 50, device=device)
+    noisy = add_gaussian_noise(images, standard_deviation=deviations, generator=generator)
+    assert torch.allclose(distortion(images, noisy), deviations, rtol=0.1)
+    clipped = add_gaussian_noise(
+        images, standard_deviation=1.0, bounds=(0, 1), generator=generator
+    )
+    assert clipped.min() == 0 and clipped.max() == 1
+
+
+def test_noise_refuses_bad_deviations(generator):
+    images = torch.zeros(3, 1, 2, 2)
+    for deviation, message in ((-0.1, "must not be negative"), (torch.ones(2), "one per image")):
+        with pytest.raises(ValueError, match=message):
+            add_gaussian_noise(images, standard_deviation=deviation, generator=generator)
+
+
+def test_random_targets_are_wrong_and_all_wrong_classes_occur(generator):
+    labels = torch.arange(10).repeat(500)
+    targets = random_targets(labels, classes=10, generator=generator)
+    assert not (targets == labels).any()
+    counts = torch.zeros(10, 10).index_put((labels, targets), torch.ones(5000), accumulate=True)
+    assert (counts + 100 * torch.eye(10)).min() > 25  # expected 55.6
+
+
+@pytest.mark.parametrize(("classes", "message"), [(1, "no wrong class"), (3, "outside 0..2")])
+def test_random_targets_refuse(classes, message, generator):
+    with pytest.raises(ValueError, match=message):
+        random_targets(torch.tensor([0, 5]), classes=classes, generator=generator)
+
+
+def test_convnet_with_kinks_ends_in_reasonable_time(generator):
+    """ReLU and max-pooling: the search must not crawl along kinks for ever."""
+    model = convnet((1, 8, 8), channels=(4,), generator=generator).eval()
+    images = torch.rand(8, 1, 8, 8, generator=generator)
+    targets = (predict(model, images) + 1) % 10
+    assert lbfgs_attack(model, images, targets).evaluations.max() < 2500

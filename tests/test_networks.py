@@ -1,0 +1,72 @@
+import pytest
+import torch
+from torch import nn
+
+from blindspots import convnet, error_rate, evaluate, mlp, predict
+
+
+def test_mlp_is_the_formula(generator):
+    network = mlp((4, 3, 2), generator=generator)
+    x = torch.rand(5, 1, 2, 2)
+    first, second = network[1], network[3]
+    hidden = torch.sigmoid(x.flatten(1) @ first.weight.T + first.bias)
+    assert torch.allclose(network(x), hidden @ second.weight.T + second.bias)
+
+
+def test_widths_become_layers():
+    layers = [type(m) for m in mlp((4, 3, 3, 2))]
+    assert layers == [nn.Flatten, nn.Linear, nn.Sigmoid, nn.Linear, nn.Sigmoid, nn.Linear]
+    assert [type(m) for m in mlp((4, 2))] == [nn.Flatten, nn.Linear]
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (1, 8, 8), (3, 9, 5)])
+def test_convnet_fits_every_image_size(shape, generator):
+    network = convnet(shape, channels=(4, 6), classes=7, generator=generator)
+    assert network(torch.rand(2, *shape)).shape == (2, 7)
+
+
+def test_generator_decides_the_weights_and_the_global_one_is_left_alone():
+    before = torch.random.get_rng_state()
+    first, same, other = (
+        mlp((4, 3, 2), generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)
+    )
+    assert torch.equal(first[1].weight, same[1].weight)
+    assert not torch.equal(first[1].weight, other[1].weight)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("widths", [(), (4,), (4, 0, 2)])
+def test_bad_widths(widths):
+    with pytest.raises(ValueError, match="widths must be two or more positive numbers"):
+        mlp(widths)
+
+
+def test_too_many_convolutions():
+    with pytest.raises(ValueError, match="cannot be halved 4 times: use fewer channels"):
+        convnet((1, 8, 8), channels=(2, 2, 2, 2))
+
+
+def test_evaluate_is_the_function_whatever_the_batch_size(generator):
+    network, images = mlp((4, 3, 2), generator=generator), torch.rand(7, 1, 2, 2)
+    for batch_size in (1, 3, 100):
+        result = evaluate(network, images, batch_size=batch_size)
+        assert torch.allclose(result, network(images)) and not result.requires_grad
+    assert evaluate(network[:-1], images).shape == (7, 3)
+
+
+def test_predictions_and_errors_of_a_known_model():
+    identity = nn.Flatten()  # four pixels as four logits
+    images = torch.eye(4).view(4, 1, 2, 2)
+    assert predict(identity, images).tolist() == [0, 1, 2, 3]
+    assert error_rate(identity, images, torch.tensor([0, 1, 2, 0])) == 0.25
+
+
+@pytest.mark.parametrize("labels", [torch.zeros(3, dtype=torch.long), torch.zeros(4, 1)])
+def test_error_rate_needs_one_label_per_image(labels):
+    with pytest.raises(ValueError, match="at least one image and one label for each"):
+        error_rate(nn.Flatten(), torch.zeros(4, 1, 2, 2), labels)
+
+
+def test_error_rate_of_nothing():
+    with pytest.raises(ValueError, match="0 images"):
+        error_rate(nn.Flatten(), torch.zeros(0, 1, 2, 2), torch.zeros(0, dtype=torch.long))

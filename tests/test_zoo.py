@@ -1,0 +1,130 @@
+import dataclasses
+
+import pytest
+import torch
+
+from blindspots import RECIPES, LabelledImages, error_rate, trained, training_seconds, zoo
+from blindspots.paper import TABLE_1
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BLINDSPOTS_CACHE", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Counts the trainings of FC10(1)."""
+    calls = []
+
+    def train(recipe, network, data, generator, progress):
+        calls.append(recipe)
+        zoo._train_to_convergence(recipe, network, data, generator, progress)
+
+    recipe = dataclasses.replace(RECIPES["FC10(1)"], train=train)
+    monkeypatch.setitem(RECIPES, "FC10(1)", recipe)
+    return calls
+
+
+def test_the_papers_networks_by_their_names(train):
+    assert list(RECIPES)[:6] == list(TABLE_1)
+    widths = {
+        name: [layer.out_features for layer in trained(name, train) if hasattr(layer, "bias")]
+        for name in TABLE_1
+    }
+    assert widths == {
+        "FC10(1e-4)": [10],
+        "FC10(1e-2)": [10],
+        "FC10(1)": [10],
+        "FC100-100-10": [100, 100, 10],
+        "FC200-200-10": [200, 200, 10],
+        "AE400-10": [400, 10],
+    }
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_network_reads_digits(name, train, test):
+    network = trained(name, train)
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+    limit = 0.2 if name == "FC10(1)" else 0.05
+    assert error_rate(network, test.images, test.labels) < limit
+
+
+def test_second_time_comes_from_the_cache_with_the_same_bits(cache, trainings, train):
+    first, second = trained("FC10(1)", train), trained("FC10(1)", train)
+    assert len(trainings) == 1 and torch.equal(first[1].weight, second[1].weight)
+    assert training_seconds("FC10(1)", train) > 0
+    assert [file.suffix for file in cache.iterdir()] == [".safetensors"]
+
+
+def test_retraining_gives_the_same_bits(cache, trainings, train):
+    first = trained("FC10(1)", train)
+    next(cache.iterdir()).unlink()
+    assert torch.equal(trained("FC10(1)", train)[1].weight, first[1].weight)
+    assert len(trainings) == 2
+
+
+def test_key_depends_on_all_that_matters(cache, trainings, train, monkeypatch):
+    trained("FC10(1)", train)
+    trained("FC10(1)", train, seed=1)
+    trained("FC10(1)", train[:-1])
+    changed = LabelledImages(train.images.clone(), train.labels, train.name)
+    changed.images[0, 0, 0, 0] = 0.123
+    trained("FC10(1)", changed)
+    monkeypatch.setattr(zoo, "__version__", "another")
+    trained("FC10(1)", train)
+    recipe = dataclasses.replace(RECIPES["FC10(1)"], weight_decay=(0.5,))
+    monkeypatch.setitem(RECIPES, "FC10(1)", recipe)
+    trained("FC10(1)", train)
+    assert len(trainings) == 6 == len(list(cache.iterdir()))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-5],
+        lambda content: b"",
+        lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+        lambda content: b"x" * 100,
+    ],
+    ids=["truncated", "empty", "one bit", "foreign"],
+)
+def test_damaged_file_is_reported_deleted_and_retrained(cache, trainings, train, damage):
+    first = trained("FC10(1)", train)
+    (file,) = cache.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.warns(UserWarning, match="is damaged.*deleted, training again"):
+        again = trained("FC10(1)", train)
+    assert len(trainings) == 2 and torch.equal(first[1].weight, again[1].weight)
+
+
+def test_interrupted_training_leaves_no_file(cache, train, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    recipe = dataclasses.replace(RECIPES["FC10(1)"], train=interrupted)
+    monkeypatch.setitem(RECIPES, "FC10(1)", recipe)
+    with pytest.raises(KeyboardInterrupt):
+        trained("FC10(1)", train)
+    assert list(cache.iterdir()) == []
+
+
+def test_interrupted_writing_leaves_no_file(cache, train, monkeypatch):
+    def interrupted(weights, file, metadata):
+        file.write_bytes(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(zoo.safetensors.torch, "save_file", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        trained("FC10(1)", train)
+    assert list(cache.iterdir()) == []
+
+
+def test_unknown_name_and_missing_data(cache, train):
+    with pytest.raises(ValueError, match=r"no recipe for 'VGG': use one of FC10\(1e-4\)"):
+        trained("VGG", train)
+    with pytest.raises(ValueError, match="cannot be trained on no images"):
+        trained("FC10(1)", train[:0])
+    with pytest.raises(FileNotFoundError, match="call trained first"):
+        training_seconds("FC10(1)", train)

@@ -1,0 +1,83 @@
+"""Build the book: train the networks, execute the chapters, make the pages, check the site."""
+
+import errno
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+import blindspots
+
+sys.path.insert(0, str(Path(__file__).parent))
+import check_site
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "_build"
+SITE = BUILD / "html"
+
+
+def fingerprint(data: blindspots.LabelledImages) -> str:
+    """Changes when the chapters have to be executed again though their cells are the same."""
+    digest = hashlib.sha256()
+    sources = [ROOT / "constraints.txt", ROOT / "_config.yml"]
+    for folder in ("blindspots", "book/extensions"):
+        sources += sorted((ROOT / folder).rglob("*.py"))
+    for source in sources:
+        digest.update(source.read_bytes())
+    digest.update(f"{data.name} {len(data)} {torch.cuda.is_available()}".encode())
+    return digest.hexdigest()
+
+
+def forget_outdated(current: str) -> None:
+    """The execution cache of Jupyter Book knows the cells only, so drop it when all else changed.
+
+    The parsed pages have to go with it.
+    """
+    stamp = BUILD / "fingerprint"
+    if not stamp.exists() or stamp.read_text() != current:
+        for folder in (".jupyter_cache", ".doctrees", "jupyter_execute", "html"):
+            shutil.rmtree(BUILD / folder, ignore_errors=True)
+    BUILD.mkdir(exist_ok=True)
+    stamp.write_text(current)
+
+
+def main() -> None:
+    os.chdir(ROOT)
+    data = blindspots.load_images(split="train")
+    print(f"Data: {data.name}. Networks: trained now, or read from the cache.", flush=True)
+    on_device = data.to("cuda" if torch.cuda.is_available() else "cpu")
+    for number, name in enumerate(blindspots.RECIPES, start=1):
+        blindspots.trained(name, on_device, progress=True)
+        seconds = blindspots.training_seconds(name, on_device)
+        print(f"  {number}/{len(blindspots.RECIPES)} {name}: {seconds:.0f} s", flush=True)
+
+    forget_outdated(fingerprint(data))
+    environment = os.environ | {
+        "BLINDSPOTS_DATASET": "mnist" if data.name == "MNIST" else "digits",  # for every chapter
+        "TQDM_DISABLE": "1",  # progress bars are for people, not for pages
+        "PYTHONWARNINGS": "error::UserWarning:blindspots",
+    }
+    words = "build book --config _config.yml --path-output . -W -n --keep-going".split()
+    build = [sys.executable, "-m", "jupyter_book.cli.main", *words]
+    if subprocess.run(build, env=environment).returncode:
+        sys.exit("The book was not built: the reason is above.")
+    if defects := check_site.defects(SITE, ROOT / "book" / "_toc.yml"):
+        print(*defects, sep="\n")
+        sys.exit(f"The book was built but has {len(defects)} defects, listed above.")
+    address = (SITE / "index.html").as_uri()
+    print(f"\nThe book is in {SITE}\nOpen it with: {sys.executable} -m webbrowser {address}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Interrupted. What was finished is kept; run the same command again to go on.")
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.exit("The disk is full: free some space and run the same command again.")
