@@ -1,6 +1,8 @@
 """The paper's attack (section 4.1), and the measures and controls that go with it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, get_args
 
 import torch
@@ -9,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from blindspots.box import minimize_box
+from blindspots.box import BoxMinimum, minimize_box
 from blindspots.networks import predict
 
 Loss = Literal["cross_entropy", "margin"]
@@ -100,12 +102,20 @@ def lbfgs_attack(
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
     _check_arguments(model, images, targets, bounds)
-    options = {"history": history, "max_iterations": max_iterations, "gtol": gtol, "ftol": ftol}
+    minimize = partial(
+        minimize_box,
+        lower=bounds[0],
+        upper=bounds[1],
+        history=history,
+        max_iterations=max_iterations,
+        gtol=gtol,
+        ftol=ftol,
+    )
     batches = list(zip(images.split(batch_size), targets.split(batch_size), strict=True))
     first_margins = [_first_margin(model, *batch) for batch in batches]
     with tqdm(total=len(images) * search_steps, disable=not progress, leave=False) as bar:
         parts = [
-            _search(model, *batch, first_margin, loss, bounds, search_steps, options, bar)
+            _search(model, *batch, first_margin, loss, bounds, search_steps, minimize, bar)
             for batch, first_margin in zip(batches, first_margins, strict=True)
         ]
     return AdversarialImages(*(torch.cat(field) for field in zip(*parts, strict=True)))
@@ -214,14 +224,12 @@ def random_targets(
     """
     if classes < 2:
         raise ValueError(f"there is no wrong class among {classes}: use at least 2 classes")
-    if len(labels) and not (0 <= int(labels.min()) and int(labels.max()) < classes):
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
         raise ValueError(
             f"labels lie in {int(labels.min())}..{int(labels.max())}, outside 0..{classes - 1}: "
             "state the right number of classes"
         )
-    shift = torch.randint(
-        1, classes, labels.shape, generator=generator, device=generator.device
-    )
+    shift = torch.randint(1, classes, labels.shape, generator=generator, device=generator.device)
     return (labels + shift.to(labels.device)) % classes
 
 
@@ -247,7 +255,7 @@ def _search(
     loss: Loss,
     bounds: Bounds,
     search_steps: int,
-    options: dict,
+    minimize: Callable[..., BoxMinimum],
     bar: tqdm,
 ) -> tuple[Tensor, ...]:
     """The fields of `AdversarialImages` for one batch."""
@@ -271,7 +279,7 @@ def _search(
     evaluations = torch.ones_like(targets)
     latest = flat
     for _ in range(search_steps):
-        minimum = minimize_box(objective, latest, lower=bounds[0], upper=bounds[1], **options)
+        minimum = minimize(objective, latest)
         latest = minimum.x
         evaluations += minimum.evaluations
         success = predict(model, latest.view_as(images)) == targets
@@ -302,7 +310,7 @@ def _first_margin(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
                 "return one row of logits per image"
             )
         classes = logits.shape[1]
-        if not (0 <= int(targets.min()) and int(targets.max()) < classes):
+        if not (int(targets.min()) >= 0 and int(targets.max()) < classes):
             raise ValueError(
                 f"targets lie in {int(targets.min())}..{int(targets.max())} but the model has "
                 f"classes 0..{classes - 1}: choose targets among them"

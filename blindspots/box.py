@@ -62,9 +62,9 @@ def minimize_box(
         max_iterations: accepted steps at the most, per problem.
         gtol: a problem has converged when no entry of its projected gradient is larger. With
             float32 values smaller than 1e-5 are rarely reached.
-        ftol: nor is it continued after a step that lowers the value by no more than ftol times the
-            larger of the value's size and 1. It ends the crawl along a kink, where the gradient does not
-            vanish. Never taken smaller than twice the rounding error.
+        ftol: a problem has also converged after a step that lowers its value by no more than ftol
+            times the larger of the value's size and 1. This ends the crawl along a kink, where the
+            gradient does not vanish. Never taken smaller than twice the rounding error.
 
     Returns:
         The best points. A row that stops early, because no shorter step decreases its function any
@@ -134,12 +134,12 @@ def _start(
     memory = x.new_zeros(len(x), history, x.shape[1])
     no, count = torch.zeros_like(problem, dtype=torch.bool), torch.zeros_like(problem)
     memories = memory, memory.clone()
-    return _Rows(
-        problem, x, value, gradient, lower, upper, *memories, no, no, count, count + 1
-    )
+    return _Rows(problem, x, value, gradient, lower, upper, *memories, no, no, count, count + 1)
 
 
-def _iterate(fun: Callable[[Tensor, Tensor], Tensor], rows: _Rows, *, slot: int, ftol: float) -> _Rows:
+def _iterate(
+    fun: Callable[[Tensor, Tensor], Tensor], rows: _Rows, *, slot: int, ftol: float
+) -> _Rows:
     """One accepted step for every row that can find one; `slot` is where to remember it."""
     held = (rows.x <= rows.lower) & (rows.gradient > 0)
     held |= (rows.x >= rows.upper) & (rows.gradient < 0)

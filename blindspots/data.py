@@ -6,6 +6,7 @@ import shutil
 import socket
 import tempfile
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,8 +166,9 @@ def _download(folder: Path) -> None:
             torchvision.datasets.MNIST(str(scratch), download=True)
         os.replace(scratch / "MNIST", folder / "MNIST")
     except (RuntimeError, OSError) as error:
+        reason = " ".join(str(error).split())
         raise _NotFound(
-            f"MNIST could not be downloaded ({' '.join(str(error).split())}); connect to the network, or set "
+            f"MNIST could not be downloaded ({reason}); connect to the network, or set "
             "BLINDSPOTS_DATA to a folder that holds MNIST/raw/train-images-idx3-ubyte and the rest"
         ) from error
     finally:
@@ -174,7 +176,7 @@ def _download(folder: Path) -> None:
 
 
 @contextmanager
-def _connection_timeout(seconds: float):  # type: ignore[no-untyped-def]
+def _connection_timeout(seconds: float) -> Iterator[None]:
     """torchvision sets no timeout of its own: behind a silent firewall it would wait for ever."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)

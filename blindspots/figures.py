@@ -10,6 +10,7 @@ import matplotlib.pyplot as plt
 import torch
 from IPython.display import HTML
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -117,7 +118,9 @@ def prediction_panel(
     grid = axes[1, 0].get_gridspec()
     axes[1, 0].remove()
     axis = figure.add_subplot(grid[1, :])
-    colors = [BLUE if c == label else RED if c == target else GREY for c in range(len(probabilities))]
+    colors = [
+        BLUE if c == label else RED if c == target else GREY for c in range(len(probabilities))
+    ]
     axis.bar(range(len(probabilities)), probabilities.tolist(), color=colors)
     axis.set(ylim=(0, 1), xlabel="class", ylabel="probability", xticks=range(len(probabilities)))
     axis.spines[["top", "right"]].set_visible(False)
@@ -176,9 +179,7 @@ def distortion_histogram(
     return _finished(figure)
 
 
-def dot_plot(
-    rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str
-) -> Figure:
+def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
     """Several values per row, one marker per series: the shortest way to compare them."""
     figure, axis = plt.subplots(figsize=(WIDTH, 0.5 * len(rows) + 1.3), layout="constrained")
     styles = [(RED, "D"), (BLUE, "o"), (GREY, "s"), ("black", "^")]
@@ -215,7 +216,7 @@ def table(columns: Mapping[str, Sequence[object]], *, caption: str) -> HTML:
 
 def data_notice(data: LabelledImages) -> HTML:
     """A box that says which data set a page was computed on, and how to get the paper's."""
-    channels, height, width = data.images.shape[1:]
+    height, width = data.images.shape[2:]
     text = f"Computed on {data.name}: {height} × {width} pixels, {len(data):,} images at hand."
     if data.name != "MNIST":
         text += (
@@ -263,13 +264,13 @@ def flipbook(
     return ipywidgets.VBox([slider, stack])
 
 
-def _show(axis, image: Tensor, signed: bool, limit: float | None = None) -> None:  # type: ignore[no-untyped-def]
+def _show(axis: Axes, image: Tensor, signed: bool, limit: float | None = None) -> None:
     pixels = image.squeeze(0) if len(image) == 1 else image.permute(1, 2, 0)
     if signed:
         limit = limit or image.abs().max().item() or 1.0
-        axis.imshow(pixels, cmap="RdBu_r", vmin=-limit, vmax=limit)
+        axis.imshow(pixels.numpy(), cmap="RdBu_r", vmin=-limit, vmax=limit)
     else:
-        axis.imshow(pixels, cmap="gray_r", vmin=0, vmax=1)
+        axis.imshow(pixels.numpy(), cmap="gray_r", vmin=0, vmax=1)
 
 
 def _finished(figure: Figure) -> Figure:

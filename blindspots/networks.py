@@ -1,6 +1,7 @@
 """The networks under study: images in [0, 1] go in, logits come out."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float, Int
@@ -30,7 +31,7 @@ def mlp(
     if len(widths) < 2 or min(widths) < 1:
         raise ValueError(f"widths must be two or more positive numbers, got {tuple(widths)}")
     layers: list[nn.Module] = [nn.Flatten()]
-    for inputs, outputs in zip(widths[:-1], widths[1:], strict=True):
+    for inputs, outputs in pairwise(widths):
         linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
         layers += [_initialise(linear, generator), activation()]
     return nn.Sequential(*layers[:-1])

@@ -51,7 +51,7 @@ def weight_decay_loss(
         )
     if convention == "half_squared_norm":
         terms = [
-            factor / 2 * (layer.weight.square().sum() + layer.bias.square().sum())
+            factor / 2 * torch.stack([p.square().sum() for p in layer.parameters()]).sum()
             for factor, layer in zip(weight_decay, layers, strict=True)
         ]
     elif convention == "printed":
@@ -217,7 +217,7 @@ def fit_sparse_autoencoder(
         _update(optimizer, schedule, loss)
 
 
-def _decayed_layers(model: nn.Module) -> list[nn.Module]:
+def _decayed_layers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
     return [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
 
 

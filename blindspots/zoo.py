@@ -144,6 +144,7 @@ def _train_autoencoder(
 ) -> None:
     """Encoder without labels, then the softmax on top of the frozen encoder."""
     encoder, head = network[1], network[-1]
+    assert isinstance(encoder, nn.Linear)
     fit_sparse_autoencoder(
         encoder,
         data,

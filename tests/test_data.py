@@ -108,7 +108,7 @@ def test_missing_file_is_named(mnist):
 
 
 def test_without_network_mnist_is_an_error_with_the_remedy(no_network):
-    with pytest.raises(FileNotFoundError, match="could not be downloaded.*BLINDSPOTS_DATA"):
+    with pytest.raises(FileNotFoundError, match=r"could not be downloaded.*BLINDSPOTS_DATA"):
         load_images("mnist", split="test")
     assert list(no_network.iterdir()) == []  # nothing half-done is left
 

@@ -18,6 +18,7 @@ import check_site
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
 SITE = BUILD / "html"
+JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"  # it has no `python -m`
 
 
 def fingerprint(data: blindspots.LabelledImages) -> str:
@@ -61,8 +62,8 @@ def main() -> None:
         "TQDM_DISABLE": "1",  # progress bars are for people, not for pages
         "PYTHONWARNINGS": "error::UserWarning:blindspots",
     }
-    words = "build book --config _config.yml --path-output . -W -n --keep-going".split()
-    build = [sys.executable, "-m", "jupyter_book.cli.main", *words]
+    build = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "-W", "-n"]
+    build += ["--keep-going", "--config", "_config.yml", "--path-output", "."]
     if subprocess.run(build, env=environment).returncode:
         sys.exit("The book was not built: the reason is above.")
     if defects := check_site.defects(SITE, ROOT / "book" / "_toc.yml"):

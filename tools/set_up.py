@@ -52,7 +52,9 @@ def problem():
             return f"Python's {module} module is missing: on Debian, apt-get install python3-venv"
     free = shutil.disk_usage(ROOT).free / 1e9
     if not os.path.exists(VENV) and free < GIGABYTES:
-        return f"{free:.1f} GB are free on the disk, {GIGABYTES} are needed: free some and try again"
+        return (
+            f"{free:.1f} GB are free on the disk, {GIGABYTES} are needed: free some and try again"
+        )
     return None
 
 

@@ -62,7 +62,11 @@ class FillIn(SphinxPostTransform):
         for node in list(self.document.findall(ChapterTable)):
             header = ("Chapter", "What it is about", "Computing")
             rows = [
-                (self.link(document), nodes.Text(about), nodes.Text(duration(self.seconds(document))))
+                (
+                    self.link(document),
+                    nodes.Text(about),
+                    nodes.Text(duration(self.seconds(document))),
+                )
                 for document, about in node["rows"]
             ]
             node.replace_self(make_table(header, rows))
@@ -152,7 +156,7 @@ def facts():
         "Commit": commit(),
         "Data set": f"{data.name}, {shape} pixels, {len(data):,} training images",
         "Device": device,
-        "Processor": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} used",
+        "Processor": f"{platform.machine()}, {os.cpu_count()} cores",
         "System": f"{platform.system()}, Python {platform.python_version()}",
         **{package: version(package) for package in PACKAGES},
         **{f"Training {name}": f"{s:.0f} seconds" for name, s in training().items()},

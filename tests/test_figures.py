@@ -1,0 +1,112 @@
+import base64
+import re
+
+import ipywidgets
+import pytest
+import torch
+from matplotlib.colors import to_hex
+
+from blindspots import figures, load_images
+
+
+def images(n):
+    return torch.linspace(0, 1, n * 16).view(n, 1, 4, 4)
+
+
+def shown(axis):
+    return torch.tensor(axis.images[0].get_array().filled())
+
+
+def test_grid_shows_each_image_under_its_title():
+    figure = figures.image_grid(images(5), columns=3, titles=list("abcde"))
+    axes = figure.axes
+    assert len(axes) == 6 and [a.get_title() for a in axes] == [*"abcde", ""]
+    for axis, image in zip(axes, images(5), strict=False):
+        assert torch.equal(shown(axis), image[0])
+        assert axis.images[0].get_clim() == (0, 1)  # not stretched to the image's own range
+
+
+def test_signed_images_are_white_at_zero():
+    figure = figures.image_grid(images(1) - 0.2, columns=1, signed=True)
+    low, high = figure.axes[0].images[0].get_clim()
+    assert low == -high == pytest.approx(-0.8)
+
+
+def test_titles_must_match():
+    with pytest.raises(ValueError, match="5 images need as many titles, got 2"):
+        figures.image_grid(images(5), columns=3, titles=["a", "b"])
+
+
+def test_perturbations_are_amplified_and_labelled():
+    figure = figures.perturbation_grid(
+        images(2), images(2) + 0.1, before=["7", "2"], after=["3", "8"], amplification=5
+    )
+    axes = figure.axes
+    assert [a.get_title() for a in axes] == ["7", "2", "", "", "3", "8"]
+    assert torch.allclose(shown(axes[2]), torch.full((4, 4), 0.5))
+    assert "× 5" in axes[2].get_ylabel()
+
+
+def test_prediction_panel_marks_label_and_target():
+    figure = figures.prediction_panel(
+        images(1)[0], images(1)[0], torch.tensor([0.1, 0.2, 0.7]), label=0, target=2
+    )
+    bars = figure.axes[-1].patches
+    assert [bar.get_height() for bar in bars] == pytest.approx([0.1, 0.2, 0.7])
+    colors = [to_hex(bar.get_facecolor()) for bar in bars]
+    assert colors == [figures.BLUE, figures.GREY, figures.RED]
+
+
+def test_search_curve_separates_successes():
+    figure = figures.search_curve([0.1, 1, 10], [0.3, 0.2, 0.1], [True, True, False])
+    (axis,) = figure.axes
+    points = {c.get_label(): c.get_offsets().tolist() for c in axis.collections}
+    assert points["target predicted"] == [[0.1, 0.3], [1, 0.2]]
+    assert points["target not predicted"] == [[10, 0.1]]
+
+
+def test_histograms_mark_the_pooled_distortion_and_the_papers():
+    values = torch.tensor([0.1, 0.2, 0.2])
+    figure = figures.distortion_histogram({"a": values, "b": values}, marks={"a": 0.15, "b": None})
+    first, second = figure.axes
+    pooled = values.square().mean().sqrt().item()
+    assert [line.get_xdata()[0] for line in first.lines] == pytest.approx([pooled, 0.15])
+    assert len(second.lines) == 1
+    assert sum(bar.get_height() for bar in first.patches) == 3
+
+
+def test_dot_plot_has_a_point_per_row_and_series():
+    figure = figures.dot_plot(["x", "y"], {"ours": [1.0, 2.0], "paper": [3.0, 4.0]}, xlabel="%")
+    offsets = [c.get_offsets().tolist() for c in figure.axes[0].collections]
+    assert offsets == [[[1, 0], [2, 1]], [[3, 0], [4, 1]]]
+
+
+def test_table_is_accessible_and_escaped():
+    html = figures.table({"name": ["<a>", "b"], "value": [1, 2.5]}, caption="A & B").data
+    assert '<th scope="row">&lt;a&gt;</th><td>1</td>' in html
+    assert "<caption>A &amp; B</caption>" in html and '<th scope="col">value</th>' in html
+    with pytest.raises(ValueError, match=r"equally long, got \{'a': 1, 'b': 2\}"):
+        figures.table({"a": [1], "b": [1, 2]}, caption="")
+
+
+def test_notice_tells_when_the_data_are_not_the_papers():
+    digits = load_images("digits", split="test")
+    assert "The paper used MNIST" in figures.data_notice(digits).data
+    mnist = type(digits)(digits.images, digits.labels, "MNIST")
+    assert "The paper used MNIST" not in figures.data_notice(mnist).data
+
+
+def test_flipbook_links_the_slider_to_described_pictures(monkeypatch):
+    links = []
+    monkeypatch.setattr(ipywidgets, "jslink", lambda *ends: links.append(ends))
+    pages = [figures.image_grid(images(1), columns=1) for _ in range(3)]
+    book = figures.flipbook(pages, labels=["<1>", "2", "3"], alts=["one", "two", "three"], name="n")
+    slider, stack = book.children
+    assert links == [((slider, "value"), (stack, "selected_index"))]
+    assert slider.max == 2 and len(stack.children) == 3
+    first = stack.children[0].value
+    assert 'alt="one"' in first and "&lt;1&gt;" in first
+    picture = base64.b64decode(re.search(r"base64,([^\"]+)", first).group(1))
+    assert picture.startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match="2 figures need as many labels"):
+        figures.flipbook(pages[:2], labels=["1"], alts=["one"], name="n")

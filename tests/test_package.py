@@ -1,0 +1,143 @@
+"""What the repository promises outside the code: README, versions, notebooks, metadata."""
+
+import contextlib
+import io
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+import blindspots
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+NOTEBOOKS = sorted((ROOT / "book").rglob("*.ipynb"))
+REPOSITORY = PROJECT["urls"]["Repository"]
+
+
+def test_readme_example_prints_what_the_readme_says():
+    readme = (ROOT / "README.md").read_text()
+    code, printed = re.search(r"```python\n(.*?)```\s+```text\n(.*?)```", readme, re.S).groups()
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(code, {})
+    assert output.getvalue() == printed
+
+
+def test_readme_lists_the_chapters_and_shows_a_picture():
+    readme = (ROOT / "README.md").read_text()
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text())
+    for chapter in toc["parts"][0]["chapters"]:
+        assert f"(book/{chapter['file']}.ipynb)" in readme
+    for alt, picture in re.findall(r"!\[(.*?)\]\((?!http)(.*?)\)", readme):
+        assert len(alt) > 20 and (ROOT / picture).stat().st_size > 5000
+
+
+def test_version_is_stated_once():
+    assert blindspots.__version__ == PROJECT["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == PROJECT["version"]
+    assert f"## {PROJECT['version']} (" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def requirements():
+    extras = PROJECT["optional-dependencies"].values()
+    return [Requirement(r) for group in (PROJECT["dependencies"], *extras) for r in group]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=str)
+def test_every_dependency_is_bounded_and_pinned_within_its_bounds(requirement):
+    operators = {s.operator for s in requirement.specifier}
+    assert ">=" in operators and "<" in operators
+    pins = [
+        Requirement(line)
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if re.split(r"[=<>; ]", line)[0] == requirement.name.lower().replace("_", "-")
+    ]
+    assert pins, f"{requirement.name} is not in constraints.txt"
+    for pin in pins:
+        assert requirement.specifier.contains(next(iter(pin.specifier)).version)
+
+
+def test_constraints_name_no_host():
+    assert "://" not in (ROOT / "constraints.txt").read_text()
+
+
+def test_conda_environment_asks_for_the_same():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    *conda, pip = environment["dependencies"]
+    python = next(Requirement(r) for r in conda if r.startswith("python"))
+    oldest = PROJECT["requires-python"].removeprefix(">=")
+    assert python.specifier.contains(oldest) and not python.specifier.contains("3.9")
+    extras = ",".join(PROJECT["optional-dependencies"])
+    assert pip["pip"] == ["-c constraints.txt", f"-e .[{extras}]"]
+
+
+def test_one_repository_address():
+    config = yaml.safe_load((ROOT / "_config.yml").read_text())
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert config["repository"]["url"] == REPOSITORY == citation["repository-code"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_follows_the_house_rules(notebook):
+    assert not notebook.name[0].isdigit()
+    content = json.loads(notebook.read_text())
+    cells = content["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert f"git+{REPOSITORY}" in "".join(code[0]["source"])  # makes it run on Colab
+    for cell in code:
+        source = "".join(cell["source"])
+        assert not cell["outputs"] or "keep_output" in cell["metadata"].get("tags", [])
+        assert not re.search(r"^(def|class) (load_|fit|lbfgs|minimize_)", source, re.M)
+        if "mystnb" in cell["metadata"]:
+            assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 40
+            assert len(cell["metadata"]["mystnb"]["figure"]["caption"]) > 40
+    text = "".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    for promise in ("You will be able to", "You need", "It takes", "Verdict, computed"):
+        assert promise in text
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_glued_number_is_used_and_every_used_one_is_glued(notebook):
+    cells = json.loads(notebook.read_text())["cells"]
+    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    text = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    made = {
+        name
+        for call in re.findall(r"^glue\((.*?)^\)|^glue\((.*?)\)$", code, re.M | re.S)
+        for name in re.findall(r"(?:^|\s|\()(\w+)=(?!=)", "".join(call))
+        if name.startswith(("net_", "attack_"))
+    }
+    assert made == set(re.findall(r"\{glue:text\}`(\w+)`", text))
+
+
+def test_every_public_name_is_documented():
+    api = (ROOT / "book" / "api.md").read_text()
+    for name in blindspots.__all__:
+        thing = getattr(blindspots, name)
+        if callable(thing):
+            assert len(thing.__doc__) > 40
+            assert f"automodule:: {thing.__module__}" in api
+
+
+def test_the_books_floors_have_no_cycle():
+    """Floor 0 imports nothing of ours; only `figures` imports matplotlib."""
+    sources = {p.stem: p.read_text() for p in (ROOT / "blindspots").glob("*.py")}
+    ours = {
+        name: set(re.findall(r"^from blindspots\.(\w+) import", text, re.M))
+        for name, text in sources.items()
+    }
+    assert not any(ours[name] for name in ("data", "networks", "box", "paper", "prose"))
+    assert ours["training"] == {"data"}
+    assert ours["attack"] == {"box", "networks"}
+    assert ours["zoo"] == {"data", "networks", "training"}
+    assert [name for name, text in sources.items() if "matplotlib" in text] == ["figures"]

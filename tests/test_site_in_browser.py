@@ -1,0 +1,182 @@
+"""The built book in headless Chromium, with every other host cut off.
+
+Needs the site and Chromium, so it runs only where BLINDSPOTS_SITE names the built site:
+`make check-site`.
+"""
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SITE = Path(os.environ.get("BLINDSPOTS_SITE", "")).resolve()
+if "BLINDSPOTS_SITE" not in os.environ:
+    pytest.skip("BLINDSPOTS_SITE names no built site", allow_module_level=True)
+PAGES = sorted(
+    path.relative_to(SITE).as_posix()
+    for path in SITE.rglob("*.html")
+    if not {"_static", "_modules", "genindex.html"} & set(path.relative_to(SITE).parts)
+)
+assert PAGES, f"there is no page in {SITE}: run make book first"
+CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
+
+# Elements whose text must stand out from its ground, by at least the ratio of WCAG level AA.
+TEXT = ".admonition p, .blindspots-table :is(td, th, caption), .blindspots-notice, figcaption p"
+LOW_CONTRAST = """
+(selector) => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const over = (top, under) => {
+    const alpha = top.length > 3 ? top[3] : 1;
+    return [0, 1, 2].map((i) => alpha * top[i] + (1 - alpha) * under[i]);
+  };
+  const ground = (element) => {
+    const layers = [];
+    for (let e = element; e; e = e.parentElement) layers.push(getComputedStyle(e).backgroundColor);
+    return layers.reverse().reduce((under, layer) => over(parse(layer), under), [255, 255, 255]);
+  };
+  const luminance = (color) => {
+    const [r, g, b] = color.map((c) => {
+      const s = c / 255;
+      return s <= 0.03928 ? s / 12.92 : ((s + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const low = [];
+  for (const element of document.querySelectorAll(selector)) {
+    if (!element.checkVisibility()) continue;
+    const under = ground(element);
+    const text = over(parse(getComputedStyle(element).color), under);
+    const [a, b] = [luminance(text), luminance(under)].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) low.push(`${ratio.toFixed(1)}: ${element.textContent.trim().slice(0, 60)}`);
+  }
+  return low;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None: ...
+
+    handler = functools.partial(Quiet, directory=str(SITE))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    assert chromium, "Chromium is not installed: apt-get install chromium"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, address):
+    """Opens a page and returns it with the list that collects its complaints."""
+    contexts = []
+
+    def open_page(name, *, scheme="light", width=1300, base=None):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
+        contexts.append(context)
+        page, complaints, start = context.new_page(), [], base or address
+
+        def notice(request):
+            if not request.url.startswith((start, "data:", "blob:")):
+                complaints.append(f"asks for {request.url}")
+
+        page.on("request", notice)
+        page.on("requestfailed", lambda r: complaints.append(f"cannot load {r.url}"))
+        page.on("pageerror", lambda error: complaints.append(f"script error {error}"))
+        page.on("console", lambda m: m.type == "error" and complaints.append(m.text))
+        page.goto(start + name, wait_until="networkidle")
+        return page, complaints
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("width", [1300, 360])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_page(visit, name, scheme, width):
+    page, complaints = visit(name, scheme=scheme, width=width)
+    page.wait_for_function("() => !document.querySelector('.math:not(:has(mjx-container))')")
+    assert complaints == []
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    wide = page.evaluate("document.scrollingElement.scrollWidth - innerWidth")
+    assert wide <= 0, f"scrolls sideways by {wide} pixels"
+    inside = page.eval_on_selector_all(
+        "article :is(table, figure, .math, .jupyter-widgets)",
+        "all => all.filter(e => e.checkVisibility() && "
+        "e.getBoundingClientRect().right > innerWidth + 1).map(e => e.textContent.slice(0, 40))",
+    )
+    assert inside == [], "wider than the screen"
+    broken = page.eval_on_selector_all(
+        "article img", "all => all.filter(e => e.complete && !e.naturalWidth).map(e => e.src)"
+    )
+    assert broken == []
+    assert page.evaluate(LOW_CONTRAST, TEXT) == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_formulas_are_rendered(visit, name):
+    page, _ = visit(name)
+    page.wait_for_selector("mjx-container")
+    assert page.locator("mjx-container").count() >= 4
+    assert page.locator("mjx-merror").count() == 0
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_launch_buttons(visit, name):
+    page, _ = visit(name)
+    links = page.eval_on_selector_all("a[href]", "all => all.map(e => e.href)")
+    notebook = f"book/{name.removesuffix('.html')}.ipynb"
+    assert any("colab.research.google.com" in x and x.endswith(notebook) for x in links)
+    assert any("mybinder.org" in x and notebook in x for x in links)
+    (download,) = {x for x in links if x.endswith(".ipynb") and "/_sources/" in x}
+    assert page.request.get(download).ok
+
+
+@pytest.mark.parametrize("protocol", ["http", "file"])
+def test_flipbook_turns_its_pages_by_keyboard(visit, protocol):
+    base = SITE.as_uri() + "/" if protocol == "file" else None
+    page, complaints = visit("chapters/finding_blind_spots.html", base=base)
+    handle = page.locator(".jupyter-widgets [role=slider]").first
+    handle.wait_for(timeout=20_000)
+    picture = page.locator(".jupyter-widgets img:visible")
+    seen = {picture.get_attribute("alt")}
+    handle.focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(200)
+        seen.add(picture.get_attribute("alt"))
+    assert len(seen) == 4 and complaints == []
+
+
+def test_search_finds_a_word_of_a_chapter(visit):
+    page, complaints = visit("search.html?q=distortion")
+    page.wait_for_selector("#search-results li a")
+    found = page.eval_on_selector_all("#search-results li a", "all => all.map(e => e.href)")
+    assert any("finding_blind_spots" in address for address in found) and complaints == []
