@@ -6,5 +6,4 @@ from pathlib import Path
 os.environ.pop("BLINDSPOTS_DATA", None)
 os.environ["BLINDSPOTS_DATASET"] = "digits"
 os.environ["BLINDSPOTS_CACHE"] = str(Path(__file__).parent / "_build" / "test-cache")
-os.environ["TQDM_DISABLE"] = "1"
 os.environ["MPLBACKEND"] = "agg"

@@ -22,11 +22,4 @@ def glue(**values: str) -> None:
     for name, value in values.items():
         if not isinstance(value, str):
             raise TypeError(f"glue({name}=...) needs a string, got {value!r}: format it first")
-        _glue(name, _Plain(value), display=False)
-
-
-class _Plain(str):
-    """A string whose representation has no quotation marks, as a sentence wants it."""
-
-    def __repr__(self) -> str:
-        return str(self)
+        _glue(name, value, display=False)

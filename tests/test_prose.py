@@ -10,7 +10,7 @@ from blindspots import prose
 def test_values_reach_the_page_as_plain_text(monkeypatch):
     pasted = {}
     monkeypatch.setattr(
-        prose, "_glue", lambda name, value, display: pasted.update({name: (repr(value), display)})
+        prose, "_glue", lambda name, value, display: pasted.update({name: (value, display)})
     )
     prose.glue(error="7.4", name="MNIST")
     assert pasted == {"error": ("7.4", False), "name": ("MNIST", False)}

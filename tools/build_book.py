@@ -59,7 +59,6 @@ def main() -> None:
     forget_outdated(fingerprint(data))
     environment = os.environ | {
         "BLINDSPOTS_DATASET": "mnist" if data.name == "MNIST" else "digits",  # for every chapter
-        "TQDM_DISABLE": "1",  # progress bars are for people, not for pages
         "PYTHONWARNINGS": "error::UserWarning:blindspots",
     }
     build = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "-W", "-n"]

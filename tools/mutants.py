@@ -1,0 +1,136 @@
+"""Break each core function in one place and see that a test fails.
+
+A mutant that survives means that a test cannot fail, which is a defect of the tests.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Mutant(NamedTuple):
+    """One change of one place in a file, and the tests that must notice it."""
+
+    file: str
+    original: str
+    broken: str
+    tests: str
+
+
+def mutants() -> list[Mutant]:
+    box = [
+        ("trial = trial.clamp(rows.lower[left], rows.upper[left])", "trial = trial"),
+        ("held |= (rows.x >= rows.upper) & (rows.gradient < 0)", "pass"),
+        ("held = (rows.x <= rows.lower) & (rows.gradient > 0)", "held = rows.x <= rows.lower"),
+        ("changes[:, slot] = gradient - rows.gradient", "changes[:, slot] = gradient"),
+        ("alphas.append(rho * _dot(step, direction))", "alphas.append(0 * rho)"),
+        ("return -direction", "return -rows.gradient / 100"),
+        ("SUFFICIENT_DECREASE = 1e-4", "SUFFICIENT_DECREASE = -1e4"),
+        ("rows.problem[left])", "left)"),
+        ("rows.value - value <= ftol", "value - rows.value <= -ftol - 1"),
+        ("spent[left] += 1", "spent += 1"),
+        ("converged = (residual <= gtol)", "converged = (residual <= 1)"),
+        ("x = x0.clamp(lower, upper)", "x = x0"),
+    ]
+    attack = [
+        ("fails / PENALTY_STEP, (succeeds * fails)", "fails / PENALTY_STEP, (fails * fails)"),
+        ("torch.where(success, penalty, succeeds),", "torch.where(success, succeeds, penalty),"),
+        ("better = success & (size < smallest)", "better = size < smallest"),
+        ("losses = _margin(logits, targets[rows], temperature[rows])", "losses = logits[:, 0]"),
+        ("others = logits.scatter(1, wanted, -torch.inf)", "others = logits.scatter(1, wanted, 0)"),
+        ("squared_norm = (points - flat[rows])", "squared_norm = (points - flat[rows] * 0.9)"),
+        (".square().mean(dim=1).sqrt()", ".square().sum(dim=1).sqrt()"),
+        ("_clip(original + factor", "_clip(original - 1.01 * factor"),
+        ("images.clamp(*bounds)", "images"),
+        ("1, classes, labels.shape", "0, classes, labels.shape"),
+        ("evaluations += minimum.evaluations", "evaluations = minimum.evaluations"),
+        ("(already := margin <= 0)", "(already := margin < -1e9)"),
+    ]
+    training = [
+        ("factor / 2 * torch", "factor * torch"),
+        ("/ len(layer.weight)", "/ layer.weight.shape[1]"),
+        ("loss = loss + sparsity_weight * divergence.sum()", "pass"),
+        (
+            "order[:batch_size].to(data.labels.device), order[batch_size:]",
+            "order[:batch_size], order",
+        ),
+        ("if p.requires_grad]", "]"),
+    ]
+    data = [
+        ("test = np.arange(len(labels)) % 4 == 0", "test = np.arange(len(labels)) < 450"),
+        ("pixels[chosen] / 16", "pixels[chosen] / 15"),
+        ("_verify(file, file.read_bytes())", "pass"),
+        ("_verify(file, header + read", "len(header + read"),
+        ("data[order[middle:]]", "data[order[middle - 1 :]]"),
+        ("os.replace(scratch", "shutil.copytree(scratch"),
+    ]
+    networks = [
+        ("!= labels).double()", "== labels).double()"),
+        (".argmax(dim=1)", ".argmin(dim=1)"),
+        (
+            "height, width = outputs, height // 2, width // 2",
+            "height, width = outputs, height, width",
+        ),
+        ("generator=generator)  # type", "generator=None)  # type"),
+    ]
+    zoo = [
+        ("os.replace(scratch, file)", "pass"),
+        ('if metadata.get("sha256") != _checksum(weights):', "if False:"),
+        ("{data.images.device.type} {seed} ", "{data.images.device.type} "),
+        ("for tensor in (data.images, data.labels):", "for tensor in (data.labels,):"),
+        ("scratch = file.with_suffix", "scratch = file or file.with_suffix"),
+    ]
+    places = {
+        "box": box,
+        "attack": attack,
+        "training": training,
+        "data": data,
+        "networks": networks,
+        "zoo": zoo,
+    }
+    return [
+        Mutant(f"blindspots/{name}.py", original, broken, f"tests/test_{name}.py")
+        for name, changes in places.items()
+        for original, broken in changes
+    ]
+
+
+def survives(mutant: Mutant) -> bool:
+    """Whether the tests pass although the function is broken. The file is put back in any case."""
+    path = ROOT / mutant.file
+    source = path.read_text()
+    if source.count(mutant.original) < 1:
+        sys.exit(f"{mutant.file} has no {mutant.original!r} any more: renew tools/mutants.py")
+    words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-cov", mutant.tests]
+    try:
+        path.write_text(source.replace(mutant.original, mutant.broken))
+        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    except subprocess.TimeoutExpired:
+        return False
+    finally:
+        path.write_text(source)
+    if done.returncode not in (0, 1):
+        sys.exit(f"the tests did not run on {mutant}:\n{done.stdout[-2000:]}")
+    return done.returncode == 0
+
+
+def main() -> None:
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    survivors = []
+    everything = mutants()
+    for number, mutant in enumerate(everything, start=1):
+        alive = survives(mutant)
+        survivors += [mutant] if alive else []
+        verdict = "SURVIVED" if alive else "noticed"
+        print(f"{number}/{len(everything)} {verdict}: {mutant.file}: {mutant.broken}", flush=True)
+    if survivors:
+        sys.exit(f"{len(survivors)} of {len(everything)} broken functions went unnoticed.")
+    print(f"All {len(everything)} broken functions were noticed by a test.")
+
+
+if __name__ == "__main__":
+    main()
