@@ -95,8 +95,7 @@ def fit(
         generator: source of the order of the images. One seed gives the same bits on a CPU.
         progress: show a progress bar.
     """
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(trainable, lr=learning_rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     model.train()
     batches = _batches(data, steps, batch_size, generator)
@@ -130,9 +129,8 @@ def fit_to_convergence(
         progress: show a progress bar.
     """
     per_call = 10
-    trainable = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.LBFGS(
-        trainable,
+        model.parameters(),
         max_iter=per_call,
         history_size=20,
         tolerance_grad=1e-6,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from sklearn.datasets import load_digits
 
 from blindspots import LabelledImages, data, load_images, split_halves
 
@@ -54,6 +55,8 @@ def test_digits_are_disjoint_in_range_and_of_all_classes():
         assert part.images.shape[1:] == (1, 8, 8) and part.images.dtype == torch.float32
         assert part.images.min() == 0 and part.images.max() == 1
         assert part.labels.unique().tolist() == list(range(10))
+    pixels = load_digits().data / 16
+    assert np.array_equal(test.images.flatten(1).numpy(), pixels[::4].astype("float32"))
     together = torch.cat([train.images, test.images]).flatten(1)
     assert len(together.unique(dim=0)) == 1797
 

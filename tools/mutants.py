@@ -58,7 +58,6 @@ def mutants() -> list[Mutant]:
             "order[:batch_size].to(data.labels.device), order[batch_size:]",
             "order[:batch_size], order",
         ),
-        ("if p.requires_grad]", "]"),
     ]
     data = [
         ("test = np.arange(len(labels)) % 4 == 0", "test = np.arange(len(labels)) < 450"),
@@ -66,7 +65,7 @@ def mutants() -> list[Mutant]:
         ("_verify(file, file.read_bytes())", "pass"),
         ("_verify(file, header + read", "len(header + read"),
         ("data[order[middle:]]", "data[order[middle - 1 :]]"),
-        ("os.replace(scratch", "shutil.copytree(scratch"),
+        ("shutil.rmtree(scratch, ignore_errors=True)", "pass"),
     ]
     networks = [
         ("!= labels).double()", "== labels).double()"),

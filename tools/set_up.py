@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
@@ -67,12 +68,23 @@ def diagnosis(errors):
 
 
 def run(words):
-    """Run a command, showing what it does; keep its error messages for the diagnosis."""
-    process = subprocess.run(words, stderr=subprocess.PIPE, cwd=ROOT)
-    errors = process.stderr.decode(errors="replace")
-    if process.returncode:
-        print("\n".join(errors.strip().splitlines()[-15:]))
-        sys.exit(f"Setting up failed: {diagnosis(errors)}.")
+    """Run a command, showing how far it is; keep its error messages for the diagnosis."""
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors)
+        for line in process.stdout:
+            show(line.decode(errors="replace").strip())
+        show("")
+        if process.wait():
+            errors.seek(0)
+            printed = errors.read().decode(errors="replace")
+            print("\n".join(printed.strip().splitlines()[-15:]))
+            sys.exit(f"Setting up failed: {diagnosis(printed)}.")
+
+
+def show(line):
+    """What pip is at, in one line of the terminal that the next overwrites."""
+    if sys.stdout.isatty() and not line.startswith(("Requirement", "Looking")):
+        print("\r\033[K" + line[:78], end="", flush=True)
 
 
 def main():
