@@ -70,11 +70,11 @@ def diagnosis(errors):
 def run(words):
     """Run a command, showing how far it is; keep its error messages for the diagnosis."""
     with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors)
-        for line in process.stdout:
-            show(line.decode(errors="replace").strip())
+        with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors) as process:
+            for line in process.stdout:
+                show(line.decode(errors="replace").strip())
         show("")
-        if process.wait():
+        if process.returncode:
             errors.seek(0)
             printed = errors.read().decode(errors="replace")
             print("\n".join(printed.strip().splitlines()[-15:]))
