@@ -5,6 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
+# Notebooks run in folders of their own, where a relative path would mean something else.
+ifdef BLINDSPOTS_DATA
+export BLINDSPOTS_DATA := $(abspath $(BLINDSPOTS_DATA))
+endif
+ifdef BLINDSPOTS_CACHE
+export BLINDSPOTS_CACHE := $(abspath $(BLINDSPOTS_CACHE))
+endif
+
 .PHONY: help book test lab lint check-site mutants clean
 
 help:

@@ -28,6 +28,7 @@ MNIST_MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+RAW = Path("MNIST", "raw")  # where torchvision keeps them
 
 
 @dataclass(frozen=True)
@@ -87,9 +88,10 @@ def load_images(
     """Load the training or the test images of a data set.
 
     `"auto"` takes what the variable `BLINDSPOTS_DATASET` names; without it, MNIST where it can be
-    had and the digits otherwise, with a warning that says so. MNIST is looked for in the folder
-    `BLINDSPOTS_DATA`, then in the user's cache (`BLINDSPOTS_CACHE`), then downloaded into that
-    cache. Its files are compared with the published checksums, and so is what was read from them.
+    had and the digits otherwise, with a warning that says so. MNIST is read from the folder
+    `BLINDSPOTS_DATA` if that is set; otherwise from the user's cache (`BLINDSPOTS_CACHE`), into
+    which it is downloaded the first time. Its files are compared with the published checksums, and
+    so is what was read from them.
 
     The digits are the 1,797 8x8 images that ship with scikit-learn: every fourth one is a test
     image, the rest are for training.
@@ -99,7 +101,7 @@ def load_images(
         FileNotFoundError: if MNIST was asked for and is nowhere to be had.
     """
     if name == "auto":
-        name = os.environ.get("BLINDSPOTS_DATASET", "auto").lower()  # type: ignore[assignment]
+        name = (os.environ.get("BLINDSPOTS_DATASET") or "auto").lower()  # type: ignore[assignment]
     if name not in ("auto", "mnist", "digits"):
         raise ValueError(f'data set {name!r} is unknown: use "auto", "mnist" or "digits"')
     if split not in ("train", "test"):
@@ -152,19 +154,20 @@ def _mnist_folder() -> Path:
     if stated := os.environ.get("BLINDSPOTS_DATA"):
         return Path(stated)
     folder = cache_folder()
-    if not (folder / "MNIST").exists():
+    if not all((folder / RAW / name).is_file() for name in MNIST_MD5):
         _download(folder)
     return folder
 
 
 def _download(folder: Path) -> None:
     """Download into a scratch folder and rename at the end, so that nothing half-done is kept."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RAW).mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
     try:
         with _connection_timeout(20.0):
             torchvision.datasets.MNIST(str(scratch), download=True)
-        os.replace(scratch / "MNIST", folder / "MNIST")
+        for name in MNIST_MD5:
+            os.replace(scratch / RAW / name, folder / RAW / name)
     except (RuntimeError, OSError) as error:
         reason = " ".join(str(error).split())
         raise _NotFound(
@@ -187,12 +190,13 @@ def _connection_timeout(seconds: float) -> Iterator[None]:
 
 
 def _mnist(folder: Path, split: Split) -> LabelledImages:
-    raw = folder / "MNIST" / "raw"
+    for name in MNIST_MD5:  # torchvision wants all four, whichever it reads
+        if not (folder / RAW / name).is_file():
+            missing = folder / RAW / name
+            raise _NotFound(f"{missing} does not exist: put the uncompressed MNIST files there")
     prefix = "train" if split == "train" else "t10k"
-    files = [raw / f"{prefix}-images-idx3-ubyte", raw / f"{prefix}-labels-idx1-ubyte"]
+    files = [folder / RAW / f"{prefix}-{kind}-ubyte" for kind in ("images-idx3", "labels-idx1")]
     for file in files:
-        if not file.is_file():
-            raise _NotFound(f"{file} does not exist: put the uncompressed MNIST files there")
         _verify(file, file.read_bytes())
     dataset = torchvision.datasets.MNIST(str(folder), train=split == "train", download=False)
     # What was read must be what was verified: rebuild each file from its tensor and hash it again.

@@ -142,7 +142,8 @@ def search_curve(
         points = [
             (p, d) for p, d, s in zip(penalties, distortions, success, strict=True) if s == wanted
         ]
-        axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
+        if points:
+            axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
     axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
     axis.legend(frameon=False)
     return _finished(figure)

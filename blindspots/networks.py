@@ -20,7 +20,8 @@ def mlp(
         widths: number of pixels, of units in each hidden layer, of classes; `(784, 100, 100, 10)`
             is the paper's FC100-100-10, `(784, 10)` its FC10.
         activation: makes one layer of nonlinearities; the paper's networks are sigmoid (Table 1).
-        generator: source of the initial weights (Glorot uniform; biases are zero).
+        generator: source of the initial weights (Glorot uniform; biases are zero). The network is
+            made on its device.
 
     Raises:
         ValueError: if fewer than two widths are given, or one is not positive.
@@ -32,8 +33,8 @@ def mlp(
         raise ValueError(f"widths must be two or more positive numbers, got {tuple(widths)}")
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise(widths):
-        linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
-        layers += [_initialise(linear, generator), activation()]
+        linear = nn.utils.skip_init(nn.Linear, inputs, outputs, device=_device(generator))
+        layers += [initialise(linear, generator), activation()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -55,7 +56,7 @@ def convnet(
         channels: output channels of each convolution; each halves the image.
         classes: number of logits.
         activation: makes one layer of nonlinearities.
-        generator: source of the initial weights.
+        generator: source of the initial weights; the network is made on its device.
 
     Raises:
         ValueError: if the image is too small to be halved that often.
@@ -68,11 +69,15 @@ def convnet(
         )
     layers: list[nn.Module] = []
     for outputs in channels:
-        convolution = nn.utils.skip_init(nn.Conv2d, inputs, outputs, 3, padding=1)
-        layers += [_initialise(convolution, generator), activation(), nn.MaxPool2d(2)]
+        convolution = nn.utils.skip_init(
+            nn.Conv2d, inputs, outputs, 3, padding=1, device=_device(generator)
+        )
+        layers += [initialise(convolution, generator), activation(), nn.MaxPool2d(2)]
         inputs, height, width = outputs, height // 2, width // 2
-    head = nn.utils.skip_init(nn.Linear, inputs * height * width, classes)
-    return nn.Sequential(*layers, nn.Flatten(), _initialise(head, generator))
+    head = nn.utils.skip_init(
+        nn.Linear, inputs * height * width, classes, device=_device(generator)
+    )
+    return nn.Sequential(*layers, nn.Flatten(), initialise(head, generator))
 
 
 def evaluate(
@@ -109,7 +114,12 @@ def error_rate(
     return (predict(model, images) != labels).double().mean().item()
 
 
-def _initialise(layer: nn.Module, generator: torch.Generator | None) -> nn.Module:
+def initialise(layer: nn.Module, generator: torch.Generator | None) -> nn.Module:
+    """Draw new weights in place, Glorot uniform with zero biases, and return the layer."""
     nn.init.xavier_uniform_(layer.weight, generator=generator)  # type: ignore[arg-type]
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
+
+
+def _device(generator: torch.Generator | None) -> torch.device | str:
+    return "cpu" if generator is None else generator.device

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm, trange
 
 from blindspots.data import LabelledImages
+from blindspots.networks import initialise
 
 Convention = Literal["half_squared_norm", "printed"]
 
@@ -23,9 +24,10 @@ def weight_decay_loss(
 ) -> Float[Tensor, ""]:
     """The weight decay term that is added to the mean cross-entropy.
 
-    `"printed"` is the formula of the paper, the sum over the layers of `decay * sum(W**2) / k` with
-    k the number of the layer's units. It does not reproduce Table 1. `"half_squared_norm"`,
-    `decay / 2 * (sum(W**2) + sum(b**2))`, does, for the three networks without hidden layers.
+    `"printed"` is the formula reported of the paper, the sum over the layers of
+    `decay * sum(W**2) / k` with k the number of the layer's units. It does not reproduce Table 1.
+    `"half_squared_norm"`, `decay / 2 * (sum(W**2) + sum(b**2))`, does, for the three networks
+    without hidden layers.
 
     Args:
         model: its linear and convolutional layers are decayed, in the order of `modules()`.
@@ -81,8 +83,8 @@ def fit(
     """Train with Adam on random batches, the learning rate falling to zero along a cosine.
 
     Changes the model in place and leaves it in evaluation mode. Parameters that do not require a
-    gradient stay as they are. The paper trained with L-BFGS until convergence; see
-    `fit_to_convergence`, which is only practical without hidden layers.
+    gradient stay as they are. The paper is reported to have trained with L-BFGS until convergence;
+    see `fit_to_convergence`, which is only practical without hidden layers.
 
     Args:
         model: maps images to logits, on the device of the data.
@@ -92,7 +94,8 @@ def fit(
         steps: number of parameter updates.
         batch_size: images per update.
         learning_rate: the initial one.
-        generator: source of the order of the images. One seed gives the same bits on a CPU.
+        generator: source of the order of the images. One seed gives the same bits on a CPU, with
+            the same number of threads.
         progress: show a progress bar.
     """
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
@@ -114,8 +117,8 @@ def fit_to_convergence(
     convention: Convention = "half_squared_norm",
     max_iterations: int = 300,
     progress: bool = False,
-) -> None:
-    """Train with L-BFGS on the whole training set at once, as the paper reports to have done.
+) -> float:
+    """Train with L-BFGS on the whole training set at once, as the paper is reported to have done.
 
     Deterministic. Changes the model in place and leaves it in evaluation mode. Parameters that do
     not require a gradient stay as they are.
@@ -125,8 +128,12 @@ def fit_to_convergence(
         data: the training set.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
         convention: see `weight_decay_loss`.
-        max_iterations: L-BFGS iterations; it stops earlier when it has converged.
+        max_iterations: L-BFGS iterations, rounded up to tens; it stops earlier when the loss does
+            not fall any more.
         progress: show a progress bar.
+
+    Returns:
+        The largest entry of the gradient at the end, zero at a minimum.
     """
     per_call = 10
     optimizer = torch.optim.LBFGS(
@@ -152,7 +159,10 @@ def fit_to_convergence(
         if previous - loss < 1e-7 * abs(loss):
             break
         previous = loss
+    closure()
     model.eval()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    return max(gradient.abs().max().item() for gradient in gradients)
 
 
 def fit_sparse_autoencoder(
@@ -195,9 +205,8 @@ def fit_sparse_autoencoder(
     if not 0 < sparsity < 1:
         raise ValueError(f"sparsity must lie strictly between 0 and 1, got {sparsity}")
     decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
-    nn.init.xavier_uniform_(decoder.weight, generator=generator)
-    nn.init.zeros_(decoder.bias)
-    decoder.to(data.images.device)
+    initialise(decoder.to(generator.device), generator)
+    decoder.to(encoder.weight)
     optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     batches = _batches(data, steps, batch_size, generator)
@@ -223,10 +232,11 @@ def _batches(
     data: LabelledImages, steps: int, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """`steps` random batches; every image is used once before any is used again."""
-    order = torch.empty(0, dtype=torch.long)
+    order = torch.empty(0, dtype=torch.long, device=generator.device)
     for _ in range(steps):
-        if len(order) < min(batch_size, len(data)):
-            order = torch.randperm(len(data), generator=generator, device=generator.device)
+        while len(order) < batch_size:
+            epoch = torch.randperm(len(data), generator=generator, device=generator.device)
+            order = torch.cat([order, epoch])
         batch, order = order[:batch_size].to(data.labels.device), order[batch_size:]
         yield data.images[batch], data.labels[batch]
 

@@ -13,11 +13,15 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from blindspots import __version__
 from blindspots.data import LabelledImages, cache_folder
 from blindspots.networks import convnet, evaluate, mlp
 from blindspots.training import fit, fit_sparse_autoencoder, fit_to_convergence
 
+# Networks trained by other code, or by another PyTorch, are other networks.
+CODE = torch.__version__ + "".join(
+    hashlib.sha256(Path(__file__).with_name(f"{name}.py").read_bytes()).hexdigest()
+    for name in ("networks", "training", "zoo")
+)
 BATCH_SIZE = 100
 LEAST_STEPS = 2000  # so that a small data set still gets a trained network
 
@@ -52,8 +56,9 @@ def trained(
     """The named network, trained on the data the first time and read from the cache afterwards.
 
     The cache (`BLINDSPOTS_CACHE`, or the user's cache folder) knows a network by its recipe, seed,
-    data, device type and the version of this package. A file appears in it only when it is
-    complete, and is verified by checksum when it is read; a damaged one is reported and retrained.
+    data and device type, by the code that builds and trains it and by the version of PyTorch. A
+    file appears in it only when it is complete, and is verified by checksum when it is read; a
+    damaged one is reported and retrained.
 
     Args:
         name: a key of `RECIPES`.
@@ -165,6 +170,7 @@ def _train_autoencoder(
 
 _SIGMOID_DECAY = (1e-5, 1e-5, 1e-6)
 
+#: The seven networks of the book: the six of the paper's Table 1, in its order, and a convnet.
 RECIPES: dict[str, Recipe] = {
     "FC10(1e-4)": Recipe("softmax", (), (1e-4,), _fully_connected, _train_to_convergence),
     "FC10(1e-2)": Recipe("softmax", (), (1e-2,), _fully_connected, _train_to_convergence),
@@ -203,9 +209,8 @@ def _cache_file(name: str, data: LabelledImages, seed: int) -> Path:
         raise ValueError(f"there is no recipe for {name!r}: use one of {', '.join(RECIPES)}")
     if len(data) == 0:
         raise ValueError(f"{name} cannot be trained on no images: pass a training set")
-    recipe = RECIPES[name]
-    identity = hashlib.sha256(f"{__version__} {data.images.device.type} {seed} ".encode())
-    for value in vars(recipe).values():
+    identity = hashlib.sha256(f"{CODE} {data.images.device.type} {seed} ".encode())
+    for value in vars(RECIPES[name]).values():
         identity.update(getattr(value, "__name__", repr(value)).encode())
     for tensor in (data.images, data.labels):
         identity.update(repr(tuple(tensor.shape)).encode())

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import socket
 import struct
 
@@ -104,16 +105,17 @@ def test_what_was_read_is_verified_too(mnist, monkeypatch):
         load_images("mnist", split="test")
 
 
-def test_missing_file_is_named(mnist):
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_missing_file_is_named_whichever_is_read(mnist, split):
     (mnist / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(FileNotFoundError, match="t10k-labels-idx1-ubyte does not exist: put"):
-        load_images("mnist", split="test")
+        load_images("mnist", split=split)
 
 
 def test_without_network_mnist_is_an_error_with_the_remedy(no_network):
     with pytest.raises(FileNotFoundError, match=r"could not be downloaded.*BLINDSPOTS_DATA"):
         load_images("mnist", split="test")
-    assert list(no_network.iterdir()) == []  # nothing half-done is left
+    assert [p for p in no_network.rglob("*") if p.is_file()] == []  # nothing half-done is left
 
 
 def test_without_network_auto_falls_back_with_a_notice(no_network, monkeypatch):
@@ -122,20 +124,31 @@ def test_without_network_auto_falls_back_with_a_notice(no_network, monkeypatch):
         assert load_images(split="test").name == "digits"
 
 
-def test_download_is_renamed_into_the_cache_when_complete(mnist, no_network, monkeypatch):
-    original = torchvision.datasets.MNIST
+def test_download_goes_through_a_scratch_folder_and_replaces_what_was_deleted(
+    mnist, no_network, monkeypatch
+):
+    original, roots = torchvision.datasets.MNIST, []
 
     def downloads(root, train=True, download=False):
         if download:
-            (no_network / "seen").write_text(root)
-            (mnist.parent).rename(f"{root}/MNIST")
+            roots.append(root)
+            shutil.copytree(mnist.parent, f"{root}/MNIST")
             return None
         return original(root, train=train)
 
     monkeypatch.setattr(torchvision.datasets, "MNIST", downloads)
-    assert load_images("mnist", split="test").name == "MNIST"
-    assert (no_network / "seen").read_text() != str(no_network)  # into a scratch folder first
-    assert {p.name for p in no_network.iterdir()} == {"MNIST", "seen"}
+    for _ in range(2):
+        assert load_images("mnist", split="test").name == "MNIST"
+    assert len(roots) == 1 and str(no_network) != roots[0]
+    assert [p.name for p in no_network.iterdir()] == ["MNIST"]
+
+    (no_network / "MNIST" / "raw" / "t10k-labels-idx1-ubyte").unlink()
+    assert load_images("mnist", split="train").name == "MNIST" and len(roots) == 2
+
+
+def test_an_empty_choice_is_no_choice(mnist, monkeypatch):
+    monkeypatch.setenv("BLINDSPOTS_DATASET", "")
+    assert load_images(split="test").name == "MNIST"
 
 
 @pytest.mark.parametrize(("name", "split"), [("cifar", "test"), ("digits", "validation")])

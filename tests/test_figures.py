@@ -63,6 +63,7 @@ def test_search_curve_separates_successes():
     points = {c.get_label(): c.get_offsets().tolist() for c in axis.collections}
     assert points["target predicted"] == [[0.1, 0.3], [1, 0.2]]
     assert points["target not predicted"] == [[10, 0.1]]
+    assert len(figures.search_curve([1], [0.2], [False]).axes[0].collections) == 1
 
 
 def test_histograms_mark_the_pooled_distortion_and_the_papers():

@@ -72,7 +72,7 @@ def test_key_depends_on_all_that_matters(cache, trainings, train, monkeypatch):
     changed = LabelledImages(train.images.clone(), train.labels, train.name)
     changed.images[0, 0, 0, 0] = 0.123
     trained("FC10(1)", changed)
-    monkeypatch.setattr(zoo, "__version__", "another")
+    monkeypatch.setattr(zoo, "CODE", "another")
     trained("FC10(1)", train)
     recipe = dataclasses.replace(RECIPES["FC10(1)"], weight_decay=(0.5,))
     monkeypatch.setitem(RECIPES, "FC10(1)", recipe)

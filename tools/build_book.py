@@ -47,6 +47,9 @@ def forget_outdated(current: str) -> None:
 
 
 def main() -> None:
+    for variable in ("BLINDSPOTS_DATA", "BLINDSPOTS_CACHE"):
+        if os.environ.get(variable):  # the chapters run in another folder
+            os.environ[variable] = os.path.abspath(os.environ[variable])
     os.chdir(ROOT)
     data = blindspots.load_images(split="train")
     print(f"Data: {data.name}. Networks: trained now, or read from the cache.", flush=True)

@@ -4,8 +4,10 @@ A mutant that survives means that a test cannot fail, which is a defect of the t
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -98,36 +100,49 @@ def mutants() -> list[Mutant]:
     ]
 
 
-def survives(mutant: Mutant) -> bool:
-    """Whether the tests pass although the function is broken. The file is put back in any case."""
-    path = ROOT / mutant.file
-    source = path.read_text()
-    if source.count(mutant.original) < 1:
-        sys.exit(f"{mutant.file} has no {mutant.original!r} any more: renew tools/mutants.py")
-    words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-cov", mutant.tests]
-    try:
-        path.write_text(source.replace(mutant.original, mutant.broken))
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=300)
-    except subprocess.TimeoutExpired:
-        return False
-    finally:
-        path.write_text(source)
+def passes(folder: Path, tests: str) -> bool:
+    """Whether these tests pass on the copy of the package in the folder."""
+    words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-cov", tests]
+    environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode not in (0, 1):
-        sys.exit(f"the tests did not run on {mutant}:\n{done.stdout[-2000:]}")
+        sys.exit(f"the tests in {tests} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode == 0
 
 
+def survives(folder: Path, mutant: Mutant) -> bool:
+    """Whether the tests pass although the function is broken."""
+    path = folder / mutant.file
+    source = path.read_text(encoding="utf-8")
+    if mutant.original not in source:
+        sys.exit(f"{mutant.file} has no {mutant.original!r} any more: renew tools/mutants.py")
+    path.write_text(source.replace(mutant.original, mutant.broken), encoding="utf-8")
+    alive = passes(folder, mutant.tests)
+    path.write_text(source, encoding="utf-8")
+    return alive
+
+
 def main() -> None:
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    survivors = []
     everything = mutants()
-    for number, mutant in enumerate(everything, start=1):
-        alive = survives(mutant)
-        survivors += [mutant] if alive else []
-        verdict = "SURVIVED" if alive else "noticed"
-        print(f"{number}/{len(everything)} {verdict}: {mutant.file}: {mutant.broken}", flush=True)
+    survivors = 0
+    with tempfile.TemporaryDirectory() as name:  # a copy, so that nothing here is ever broken
+        folder = Path(name)
+        for part in ("blindspots", "tests"):
+            shutil.copytree(ROOT / part, folder / part)
+        for part in ("conftest.py", "pyproject.toml"):
+            shutil.copy(ROOT / part, folder)
+        for tests in sorted({mutant.tests for mutant in everything}):
+            if not passes(folder, tests):
+                sys.exit(f"{tests} fails before anything is broken: mend that first")
+        for number, mutant in enumerate(everything, start=1):
+            alive = survives(folder, mutant)
+            survivors += alive
+            verdict = "SURVIVED" if alive else "noticed"
+            print(
+                f"{number}/{len(everything)} {verdict}: {mutant.file}: {mutant.broken}", flush=True
+            )
     if survivors:
-        sys.exit(f"{len(survivors)} of {len(everything)} broken functions went unnoticed.")
+        sys.exit(f"{survivors} of {len(everything)} broken functions went unnoticed.")
     print(f"All {len(everything)} broken functions were noticed by a test.")
 
 

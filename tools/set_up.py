@@ -81,6 +81,15 @@ def run(words):
             sys.exit(f"Setting up failed: {diagnosis(printed)}.")
 
 
+def works(python):
+    """Whether the environment is complete; an interrupted set-up may have left it without pip."""
+    try:
+        subprocess.run([python, "-m", "pip", "--version"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
 def show(line):
     """What pip is at, in one line of the terminal that the next overwrites."""
     if sys.stdout.isatty() and not line.startswith(("Requirement", "Looking")):
@@ -88,11 +97,12 @@ def show(line):
 
 
 def main():
-    if found := problem():
-        sys.exit(f"Setting up is not possible: {found}.")
+    missing = problem()
+    if missing:
+        sys.exit(f"Setting up is not possible: {missing}.")
     print("Setting up .venv with PyTorch and the book's tools, once, in a few minutes.", flush=True)
     python = os.path.join(VENV, "Scripts" if os.name == "nt" else "bin", "python")
-    if not os.path.exists(python):
+    if not works(python):
         run([sys.executable, "-m", "venv", "--clear", VENV])
     install = [python, "-m", "pip", "install", "--disable-pip-version-check"]
     run([*install, "-c", "constraints.txt", "-e", ".[book,test]"])

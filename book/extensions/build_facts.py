@@ -165,7 +165,10 @@ def facts():
 
 def commit():
     def git(*words):
-        return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+        try:
+            return subprocess.run(["git", *words], capture_output=True, text=True).stdout.strip()
+        except OSError:  # there is no git here
+            return ""
 
     changed = " with local changes" if git("status", "--porcelain") else ""
     return (git("rev-parse", "--short=12", "HEAD") or "unknown, not a git checkout") + changed
