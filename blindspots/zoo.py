@@ -170,7 +170,7 @@ def _train_autoencoder(
 
 _SIGMOID_DECAY = (1e-5, 1e-5, 1e-6)
 
-#: The seven networks of the book: the six of the paper's Table 1, in its order, and a convnet.
+#: Recipes by name, first the paper's six in the order of its Table 1, then our convnet.
 RECIPES: dict[str, Recipe] = {
     "FC10(1e-4)": Recipe("softmax", (), (1e-4,), _fully_connected, _train_to_convergence),
     "FC10(1e-2)": Recipe("softmax", (), (1e-2,), _fully_connected, _train_to_convergence),

@@ -58,7 +58,7 @@ def test_fingerprint_depends_on_the_data_and_the_package(build_book, monkeypatch
 
 def test_durations_are_readable(build_facts):
     durations = [build_facts.duration(seconds) for seconds in (0.2, 45, 89, 90, 200)]
-    assert durations == ["1 seconds", "45 seconds", "89 seconds", "1.5 minutes", "3.3 minutes"]
+    assert durations == ["1 second", "45 seconds", "89 seconds", "1.5 minutes", "3.3 minutes"]
 
 
 def test_commit_without_git(build_facts, monkeypatch):

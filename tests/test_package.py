@@ -107,6 +107,7 @@ def test_notebook_follows_the_house_rules(notebook):
         source = "".join(cell["source"])
         assert not cell["outputs"] or "keep_output" in cell["metadata"].get("tags", [])
         assert not re.search(r"^(def|class) (load_|fit|lbfgs|minimize_)", source, re.M)
+        assert not re.search(r"^# (#|\*|\[)", source, re.M)  # prose that slipped into a code cell
         if "mystnb" in cell["metadata"]:
             assert len(cell["metadata"]["mystnb"]["image"]["alt"]) > 40
             assert len(cell["metadata"]["mystnb"]["figure"]["caption"]) > 40

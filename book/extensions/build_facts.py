@@ -104,7 +104,8 @@ class FillIn(SphinxPostTransform):
 
 def duration(seconds):
     if seconds < 90:
-        return f"{max(1, round(seconds))} seconds"
+        whole = max(1, round(seconds))
+        return f"{whole} second{'s' if whole > 1 else ''}"
     return f"{seconds / 60:.1f} minutes"
 
 
