@@ -6,17 +6,11 @@ images, networks, training, the attack.
 
 __version__ = "0.1.0"
 
-from blindspots.attack import (
-    AdversarialImages,
-    add_gaussian_noise,
-    distortion,
-    lbfgs_attack,
-    random_targets,
-    rescale_perturbation,
-)
+from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
 from blindspots.box import BoxMinimum, minimize_box
 from blindspots.data import LabelledImages, load_images, split_halves
 from blindspots.networks import convnet, error_rate, evaluate, mlp, predict
+from blindspots.perturbations import add_gaussian_noise, distortion, rescale_perturbation
 from blindspots.training import (
     fit,
     fit_sparse_autoencoder,

@@ -228,7 +228,12 @@ def data_notice(data: LabelledImages) -> HTML:
 
 
 def flipbook(
-    figures: Sequence[Figure], *, labels: Sequence[str], alts: Sequence[str], name: str
+    figures: Sequence[Figure],
+    *,
+    labels: Sequence[str],
+    alts: Sequence[str],
+    name: str,
+    caption: str,
 ) -> ipywidgets.Widget:
     """A slider that leafs through ready figures; it works in a static page, without a kernel.
 
@@ -237,6 +242,7 @@ def flipbook(
         labels: what stands beside the slider at each position.
         alts: description of each figure for those who do not see it.
         name: what the slider changes.
+        caption: the one claim of the figure, set below it.
 
     Raises:
         ValueError: if there is not one label and one description per figure.
@@ -262,7 +268,8 @@ def flipbook(
     )
     stack = ipywidgets.Stack(pages, selected_index=0)
     ipywidgets.jslink((slider, "value"), (stack, "selected_index"))
-    return ipywidgets.VBox([slider, stack])
+    below = ipywidgets.HTML(f'<p class="blindspots-caption">{html.escape(caption)}</p>')
+    return ipywidgets.VBox([slider, stack, below])
 
 
 def _show(axis: Axes, image: Tensor, signed: bool, limit: float | None = None) -> None:

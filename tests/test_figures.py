@@ -101,8 +101,11 @@ def test_flipbook_links_the_slider_to_described_pictures(monkeypatch):
     links = []
     monkeypatch.setattr(ipywidgets, "jslink", lambda *ends: links.append(ends))
     pages = [figures.image_grid(images(1), columns=1) for _ in range(3)]
-    book = figures.flipbook(pages, labels=["<1>", "2", "3"], alts=["one", "two", "three"], name="n")
-    slider, stack = book.children
+    book = figures.flipbook(
+        pages, labels=["<1>", "2", "3"], alts=["one", "two", "three"], name="n", caption="A & B"
+    )
+    slider, stack, below = book.children
+    assert ">A &amp; B</p>" in below.value
     assert links == [((slider, "value"), (stack, "selected_index"))]
     assert slider.max == 2 and len(stack.children) == 3
     first = stack.children[0].value
@@ -110,4 +113,4 @@ def test_flipbook_links_the_slider_to_described_pictures(monkeypatch):
     picture = base64.b64decode(re.search(r"base64,([^\"]+)", first).group(1))
     assert picture.startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="2 figures need as many labels"):
-        figures.flipbook(pages[:2], labels=["1"], alts=["one"], name="n")
+        figures.flipbook(pages[:2], labels=["1"], alts=["one"], name="n", caption="")

@@ -31,6 +31,7 @@ FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 # Elements whose text must stand out from its ground, by at least the ratio of WCAG level AA.
 TEXT = ".admonition p, .blindspots-table :is(td, th, caption), .blindspots-notice, figcaption p"
+TEXT += ", .blindspots-caption"
 LOW_CONTRAST = """
 (selector) => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);

@@ -45,12 +45,15 @@ def mutants() -> list[Mutant]:
         ("losses = _margin(logits, targets[rows], temperature[rows])", "losses = logits[:, 0]"),
         ("others = logits.scatter(1, wanted, -torch.inf)", "others = logits.scatter(1, wanted, 0)"),
         ("squared_norm = (points - flat[rows])", "squared_norm = (points - flat[rows] * 0.9)"),
-        (".square().mean(dim=1).sqrt()", ".square().sum(dim=1).sqrt()"),
-        ("_clip(original + factor", "_clip(original - 1.01 * factor"),
-        ("images.clamp(*bounds)", "images"),
         ("1, classes, labels.shape", "0, classes, labels.shape"),
         ("evaluations += minimum.evaluations", "evaluations = minimum.evaluations"),
         ("(already := margin <= 0)", "(already := margin < -1e9)"),
+    ]
+    perturbations = [
+        (".square().mean(dim=1).sqrt()", ".square().sum(dim=1).sqrt()"),
+        ("_clip(original + factor", "_clip(original - 1.01 * factor"),
+        ("images.clamp(*bounds)", "images"),
+        ("values >= 0", "values >= -9"),
     ]
     training = [
         ("factor / 2 * torch", "factor * torch"),
@@ -81,13 +84,15 @@ def mutants() -> list[Mutant]:
     zoo = [
         ("os.replace(scratch, file)", "pass"),
         ('if metadata.get("sha256") != _checksum(weights):', "if False:"),
-        ("{data.images.device.type} {seed} ", "{data.images.device.type} "),
+        ("{device} {seed} ", "{device} "),
+        ("{CODE} {RECIPES[name]} ", "{CODE} "),
         ("for tensor in (data.images, data.labels):", "for tensor in (data.labels,):"),
         ("scratch = file.with_suffix", "scratch = file or file.with_suffix"),
     ]
     places = {
         "box": box,
         "attack": attack,
+        "perturbations": perturbations,
         "training": training,
         "data": data,
         "networks": networks,

@@ -1,0 +1,109 @@
+"""The size of a perturbation, other sizes of it, and the noise that serves as its control."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+Bounds = tuple[float, float]
+
+
+def distortion(
+    original: Float[Tensor, "n *shape"], perturbed: Float[Tensor, "n *shape"]
+) -> Float[Tensor, "n"]:
+    """Root mean square change of a pixel, per image: the L2 norm over the root of the pixels.
+
+    In the units of the pixels, so that it compares with the standard deviation of a noise. The
+    paper's tables print its average over images (section 4.2); whether of the images' own values
+    (mean) or under one root over all pixels of all images (pooled) is not said.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    >>> distortion(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 0.0, 0.5]]))
+    tensor([0.2500])
+    """
+    if original.shape != perturbed.shape:
+        raise ValueError(
+            f"the originals have shape {tuple(original.shape)} and the perturbed images "
+            f"{tuple(perturbed.shape)}: compare images of the same shape"
+        )
+    return (perturbed - original).flatten(1).square().mean(dim=1).sqrt()
+
+
+def rescale_perturbation(
+    original: Float[Tensor, "n *shape"],
+    perturbed: Float[Tensor, "n *shape"],
+    *,
+    to: float | Float[Tensor, "n"],
+    bounds: Bounds | None = None,
+) -> Float[Tensor, "n *shape"]:
+    r"""Lengthen or shorten each perturbation until its distortion is `to`.
+
+    .. math:: x + \text{to} \cdot \sqrt{m} \, \frac{x' - x}{\|x' - x\|_2}
+
+    for m pixels. The formula reported of the paper's Table 4 lacks the root of m; without it the
+    distortion would be that much smaller.
+
+    Args:
+        original: images without perturbation.
+        perturbed: the same images with it.
+        to: wanted distortion, one number or one per image.
+        bounds: clip to them afterwards, which shortens the perturbation again; None does not clip.
+
+    Raises:
+        ValueError: if an image is not perturbed at all, the shapes differ or `to` is negative.
+    """
+    present = distortion(original, perturbed)
+    if not (present > 0).all():
+        raise ValueError(
+            f"image {int((present <= 0).nonzero()[0])} is not perturbed and has no direction to "
+            "rescale: leave such images out"
+        )
+    factor = _per_image("to", to, original) / present.view(-1, *[1] * (original.ndim - 1))
+    return _clip(original + factor * (perturbed - original), bounds)
+
+
+def add_gaussian_noise(
+    images: Float[Tensor, "n *shape"],
+    *,
+    standard_deviation: float | Float[Tensor, "n"],
+    bounds: Bounds | None = None,
+    generator: torch.Generator,
+) -> Float[Tensor, "n *shape"]:
+    """Add independent Gaussian noise to every pixel: the control that must not fool a network.
+
+    The paper's noise rows (Tables 2 and 4) are almost surely not clipped, so nor is this by
+    default.
+
+    Args:
+        images: to be perturbed.
+        standard_deviation: of the noise, one number or one per image. It is also the expected
+            distortion (before clipping, up to a relative error of one over four times the pixels).
+        bounds: clip to them afterwards; None does not clip.
+        generator: source of the noise; it may be on another device than the images.
+
+    Raises:
+        ValueError: if a standard deviation is negative or there is not one per image.
+    """
+    noise = torch.randn(
+        images.shape, generator=generator, device=generator.device, dtype=images.dtype
+    )
+    scale = _per_image("standard_deviation", standard_deviation, images)
+    return _clip(images + scale * noise.to(images.device), bounds)
+
+
+def _per_image(name: str, number: float | Tensor, images: Tensor) -> Tensor:
+    """A number, or one per image, in a shape that broadcasts along the images' first axis."""
+    values = torch.as_tensor(number, dtype=images.dtype, device=images.device)
+    if values.ndim and values.shape != images.shape[:1]:
+        raise ValueError(
+            f"{name} has shape {tuple(values.shape)} for {len(images)} images: pass one number, or "
+            "one per image"
+        )
+    if not (values >= 0).all():
+        raise ValueError(f"{name} must not be negative, got {values.min().item():g}")
+    return values.view(-1, *[1] * (images.ndim - 1))
+
+
+def _clip(images: Tensor, bounds: Bounds | None) -> Tensor:
+    return images if bounds is None else images.clamp(*bounds)

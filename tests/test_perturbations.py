@@ -1,0 +1,52 @@
+import pytest
+import torch
+
+from blindspots import add_gaussian_noise, distortion, rescale_perturbation
+
+
+def test_distortion_is_the_root_mean_square():
+    original = torch.zeros(2, 1, 2, 2)
+    perturbed = torch.tensor([[0.0, 0, 0, 0], [0.1, -0.1, 0.1, -0.1]]).view(2, 1, 2, 2)
+    assert torch.allclose(distortion(original, perturbed), torch.tensor([0.0, 0.1]))
+    with pytest.raises(ValueError, match="compare images of the same shape"):
+        distortion(original, perturbed[:1])
+
+
+def test_rescaling_gives_the_wanted_distortion(generator):
+    original = torch.rand(4, 1, 5, 5, generator=generator)
+    perturbed = torch.rand(4, 1, 5, 5, generator=generator)
+    for to in (0.1, torch.tensor([0.0, 0.1, 0.2, 3.0])):
+        rescaled = rescale_perturbation(original, perturbed, to=to)
+        assert torch.allclose(distortion(original, rescaled), torch.as_tensor(to).expand(4))
+    ratio = (rescaled - original)[3] / (perturbed - original)[3]
+    assert torch.allclose(ratio, ratio.mean().expand_as(ratio), rtol=1e-3)
+    clipped = rescale_perturbation(original, perturbed, to=3.0, bounds=(0, 1))
+    assert clipped.min() >= 0 and clipped.max() <= 1
+
+
+def test_rescaling_refuses_what_has_no_direction():
+    images = torch.zeros(3, 1, 2, 2)
+    perturbed = images + torch.tensor([0.1, 0.0, 0.1]).view(3, 1, 1, 1)
+    with pytest.raises(ValueError, match="image 1 is not perturbed"):
+        rescale_perturbation(images, perturbed, to=0.1)
+    with pytest.raises(ValueError, match=r"to must not be negative, got -0\.1"):
+        rescale_perturbation(images, images + 0.1, to=-0.1)
+
+
+def test_noise_has_its_standard_deviation(generator, device):
+    images = torch.full((50, 1, 40, 40), 0.5, device=device)
+    noisy = add_gaussian_noise(images, standard_deviation=0.1, generator=generator)
+    assert distortion(images, noisy).mean().item() == pytest.approx(0.1, rel=0.01)
+    assert (noisy - images).mean().abs() < 0.002
+    deviations = torch.linspace(0, 0.3, 50, device=device)
+    noisy = add_gaussian_noise(images, standard_deviation=deviations, generator=generator)
+    assert torch.allclose(distortion(images, noisy), deviations, rtol=0.1)
+    clipped = add_gaussian_noise(images, standard_deviation=1.0, bounds=(0, 1), generator=generator)
+    assert clipped.min() == 0 and clipped.max() == 1
+
+
+def test_noise_refuses_bad_deviations(generator):
+    images = torch.zeros(3, 1, 2, 2)
+    for deviation, message in ((-0.1, "must not be negative"), (torch.ones(2), "one per image")):
+        with pytest.raises(ValueError, match=message):
+            add_gaussian_noise(images, standard_deviation=deviation, generator=generator)
