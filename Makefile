@@ -26,7 +26,7 @@ help:
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
 	@command -v $(PYTHON) >/dev/null || \
-	  { echo "There is no $(PYTHON) here: install Python 3.10 or newer, or say make PYTHON=..."; exit 1; }
+	  { echo "There is no $(PYTHON) here: install Python 3.10 or newer, or say make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) tools/set_up.py
 
 book: $(READY)

@@ -29,7 +29,7 @@ def test_nothing_missing(set_up, monkeypatch):
 def test_old_python(set_up, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 8, 1))
     assert set_up.problem() == (
-        "Python 3.8 is too old: install 3.10 or newer, or say make PYTHON=..."
+        "Python 3.8 is too old: install 3.10 or newer, or say make PYTHON=python3.12"
     )
 
 

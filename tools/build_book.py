@@ -62,7 +62,6 @@ def main() -> None:
     forget_outdated(fingerprint(data))
     environment = os.environ | {
         "BLINDSPOTS_DATASET": "mnist" if data.name == "MNIST" else "digits",  # for every chapter
-        "PYTHONWARNINGS": "error::UserWarning:blindspots",
     }
     build = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "-W", "-n"]
     build += ["--keep-going", "--config", "_config.yml", "--path-output", "."]

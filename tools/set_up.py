@@ -47,7 +47,9 @@ def problem():
     """What is missing before anything can be installed, or None."""
     if sys.version_info < OLDEST:
         found, needed = (".".join(map(str, v[:2])) for v in (sys.version_info, OLDEST))
-        return f"Python {found} is too old: install {needed} or newer, or say make PYTHON=..."
+        return (
+            f"Python {found} is too old: install {needed} or newer, or say make PYTHON=python3.12"
+        )
     for module in ("venv", "ensurepip"):
         if importlib.util.find_spec(module) is None:
             return f"Python's {module} module is missing: on Debian, apt-get install python3-venv"
