@@ -138,7 +138,7 @@ def test_page(visit, name, scheme, width):
     )
     assert inside == [], "wider than the screen"
     clipped = page.eval_on_selector_all(
-        "article div.math",
+        "article div.math, article div.math mjx-container",
         "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)",
     )
     assert clipped == [], "formula wider than the screen"
