@@ -60,8 +60,10 @@ def lbfgs_attack(
     Section 4.1 of the paper: for each image x and target l, box-constrained L-BFGS finds the
     minimiser x + r of
 
-    .. math:: \text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l)
-              \quad\text{subject to}\quad \text{lower} \le x + r \le \text{upper} ,
+    .. math::
+
+        & \text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l) \\
+        & \text{subject to lower} \le x + r \le \text{upper} ,
 
     and a search in the penalty, image by image, keeps the minimiser of the *largest* penalty for
     which the prediction is the target: the larger the penalty, the smaller the perturbation. Each

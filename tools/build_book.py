@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import torch
@@ -51,7 +52,10 @@ def main() -> None:
         if os.environ.get(variable):  # the chapters run in another folder
             os.environ[variable] = os.path.abspath(os.environ[variable])
     os.chdir(ROOT)
-    data = blindspots.load_images(split="train")
+    with warnings.catch_warnings(record=True) as notices:
+        data = blindspots.load_images(split="train")
+    for notice in notices:
+        print(f"Note: {notice.message}")
     print(f"Data: {data.name}. Networks: trained now, or read from the cache.", flush=True)
     on_device = data.to("cuda" if torch.cuda.is_available() else "cpu")
     for number, name in enumerate(blindspots.RECIPES, start=1):
