@@ -6,11 +6,13 @@ BIN := .venv/bin
 READY := .venv/ready
 
 # Notebooks run in folders of their own, where a relative path would mean something else.
+# (Not by $(abspath ...), which takes a path with a space in it for two.)
+absolute = $(shell $(PYTHON) -c 'import os; print(os.path.abspath(os.environ["$(1)"]))')
 ifdef BLINDSPOTS_DATA
-export BLINDSPOTS_DATA := $(abspath $(BLINDSPOTS_DATA))
+export BLINDSPOTS_DATA := $(call absolute,BLINDSPOTS_DATA)
 endif
 ifdef BLINDSPOTS_CACHE
-export BLINDSPOTS_CACHE := $(abspath $(BLINDSPOTS_CACHE))
+export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
 .PHONY: help book test lab lint check-site mutants clean

@@ -145,10 +145,10 @@ def _iterate(
     held |= (rows.x >= rows.upper) & (rows.gradient < 0)
     direction = _lbfgs_direction(rows, (~held).to(rows.x.dtype), newest=slot - 1)
     x, value, gradient, accepted, spent = _backtrack(fun, rows, direction)
-    rows.steps[:, slot] = x - rows.x
-    rows.changes[:, slot] = gradient - rows.gradient
     # A row without a step starts over from the gradient; if it already did, nothing is left to try.
     fresh = ~rows.steps.flatten(1).any(dim=1)
+    rows.steps[:, slot] = x - rows.x
+    rows.changes[:, slot] = gradient - rows.gradient
     rows.steps[~accepted], rows.changes[~accepted] = 0, 0
     return rows._replace(
         x=x,

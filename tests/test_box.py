@@ -3,7 +3,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from blindspots import minimize_box
+from blindspots import box, minimize_box
 
 
 def random_quadratics(b, n, generator, condition=100.0):
@@ -163,6 +163,17 @@ def test_crawling_along_a_kink_ends():
         max_iterations=1000,
     )
     assert result.value.item() < 0.01 and result.iterations.item() < 100
+
+
+def test_a_row_misled_by_its_only_pair_starts_over_from_the_gradient():
+    """The remembered curvature is far too small, so no backtracking makes the step short enough."""
+    wide = torch.full((1, 3), 1e30, dtype=torch.float64)
+    rows = box._start(sphere, torch.ones_like(wide), -wide, wide, 1)
+    rows.steps[:, 0], rows.changes[:, 0] = 1.0, 1e-16
+    misled = box._iterate(sphere, rows, slot=0, ftol=0)
+    assert not misled.stuck.any() and torch.equal(misled.x, rows.x)
+    recovered = box._iterate(sphere, misled, slot=0, ftol=0)
+    assert (recovered.value < rows.value).all()
 
 
 def test_unfinished_rows_say_so():
