@@ -6,11 +6,13 @@ images, networks, training, the attack.
 
 __version__ = "0.1.0"
 
+from blindspots.affine import affine_minimum
 from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
 from blindspots.box import BoxMinimum, minimize_box
 from blindspots.data import LabelledImages, load_images, split_halves
-from blindspots.networks import convnet, error_rate, evaluate, mlp, predict
+from blindspots.networks import convnet, error_rate, evaluate, margin, mlp, predict
 from blindspots.perturbations import add_gaussian_noise, distortion, rescale_perturbation
+from blindspots.polytope import PolytopeProjection, project_to_polytope
 from blindspots.training import (
     fit,
     fit_sparse_autoencoder,
@@ -24,7 +26,9 @@ __all__ = [
     "AdversarialImages",
     "BoxMinimum",
     "LabelledImages",
+    "PolytopeProjection",
     "add_gaussian_noise",
+    "affine_minimum",
     "convnet",
     "distortion",
     "error_rate",
@@ -34,9 +38,11 @@ __all__ = [
     "fit_to_convergence",
     "lbfgs_attack",
     "load_images",
+    "margin",
     "minimize_box",
     "mlp",
     "predict",
+    "project_to_polytope",
     "random_targets",
     "rescale_perturbation",
     "split_halves",

@@ -1,5 +1,6 @@
-"""The paper's attack (section 4.1): box-constrained L-BFGS with a search for the penalty."""
+"""The paper's attack (section 4.1): adversarial images as near to the originals as possible."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -8,17 +9,20 @@ from typing import Literal, get_args
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
-from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from blindspots.box import BoxMinimum, minimize_box
-from blindspots.networks import predict
-from blindspots.perturbations import Bounds, distortion
+from blindspots.box import minimize_box
+from blindspots.nearest import end_on_boundary, nearest_class, project_repeatedly
+from blindspots.networks import margin
+from blindspots.penalty_search import search_penalty
+from blindspots.perturbations import Bounds
+from blindspots.problem import Found, Problem, select, towards
 
 Loss = Literal["cross_entropy", "margin"]
 
-PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
-SMOOTHING = 0.02  # temperature of the smooth maximum in the margin, as a share of the first margin
+SEARCH_STEPS = {"cross_entropy": 12, "margin": 30}
+# Logits of the same image differ by this many rounding errors from one batch or device to another.
+ROUNDING = 16 * torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,10 @@ class AdversarialImages:
 
     Attributes:
         images: the adversarial images, inside the bounds; the original where the attack failed.
-        success: whether the model's predicted class is the target.
+        success: whether the model's predicted class is the target, or, without targets, another
+            than at the original.
         distortion: root mean square change of a pixel; infinite where the attack failed.
-        penalty: the largest penalty that succeeded; zero where the attack failed.
+        penalty: the penalty whose minimiser this is; zero where the attack failed.
         evaluations: gradient evaluations of the model.
     """
 
@@ -43,15 +48,15 @@ class AdversarialImages:
 def lbfgs_attack(
     model: nn.Module,
     images: Float[Tensor, "n *shape"],
-    targets: Int[Tensor, "n"],
+    targets: Int[Tensor, "n"] | None,
     *,
     loss: Loss = "cross_entropy",
     bounds: Bounds = (0.0, 1.0),
-    search_steps: int = 12,
-    history: int = 10,
+    search_steps: int | None = None,
+    history: int = 5,
     max_iterations: int = 200,
     gtol: float = 1e-4,
-    ftol: float = 1e-5,
+    ftol: float = 1e-4,
     batch_size: int = 256,
     progress: bool = False,
 ) -> AdversarialImages:
@@ -67,25 +72,35 @@ def lbfgs_attack(
 
     and a search in the penalty, image by image, keeps the minimiser of the *largest* penalty for
     which the prediction is the target: the larger the penalty, the smaller the perturbation. Each
-    minimisation starts from the last minimiser.
+    minimisation starts from the last minimiser, and an image leaves the batch when another penalty
+    could shorten its perturbation by less than 0.2%.
 
     Departures from the paper: the squared norm in place of `|r|`, which traces the same curve and
-    is smooth at zero; the largest penalty in place of the "minimum c", which would be right if c
-    stood before the loss; and a search of `search_steps` penalties, by factors of ten until one
-    succeeds and one fails, by bisection of the logarithm from there on.
+    is smooth at zero; and the largest penalty in place of the "minimum c", which would be right if
+    c stood before the loss.
+
+    With more than two classes the cross-entropy does not lead to the nearest adversarial image,
+    because its level sets are not the decision boundary. The *margin*, the largest other logit
+    minus the target's, has no such bias, but L-BFGS gets stuck at its kinks. So with
+    `loss="margin"` the same problem is solved in another way: the image is projected, again and
+    again, onto running averages of the linearised logits, and the Lagrange multipliers take the
+    part of the penalty (see `blindspots.nearest`). For an affine model that is exact; it needs
+    fewer gradients, and the result is moved onto the decision boundary in the end.
+
+    A row's result does not depend on the others in its batch. A batch that does not fit into the
+    memory is split. If `progress` is shown, Ctrl-C ends the attack with a warning and returns what
+    is finished; the other rows count as failed.
 
     Args:
         model: in evaluation mode; maps images to logits, row by row. It is left as it is.
         images: floating point (32 bits or more), within the bounds.
-        targets: the wanted wrong class of each image.
-        loss: `"cross_entropy"` as in the paper, or `"margin"`, the largest other logit minus the
-            target's. With more than two classes the cross-entropy does not lead to the nearest
-            adversarial image, because its level sets are not the decision boundary. The largest
-            logit is smoothed (a log-sum-exp whose temperature is 2% of the margin at the image),
-            since L-BFGS gets stuck at the kinks of a maximum.
+        targets: the wanted wrong class of each image. None, for the margin only, asks for the
+            nearest image of any class other than the one predicted now.
+        loss: `"cross_entropy"` as in the paper, or `"margin"`.
         bounds: lower and upper bound of every pixel.
-        search_steps: penalties tried per image.
-        history: see `minimize_box`.
+        search_steps: penalties tried per image at most (default 12) or, for the margin, projections
+            (default 30; more come closer in networks with kinks).
+        history: see `minimize_box`; of no effect on the margin, like the next three.
         max_iterations: see `minimize_box`; per penalty.
         gtol: see `minimize_box`; the objective is in units of the loss.
         ftol: see `minimize_box`.
@@ -96,11 +111,15 @@ def lbfgs_attack(
         TypeError: if images or targets have a type that cannot work.
         ValueError: if the model is in training mode, returns probabilities or has no gradient; if
             images are empty, outside the bounds or not finite; if targets are out of range or
-            already predicted; or if shapes, devices or options do not fit.
+            already predicted, or missing where the loss needs them; or if shapes, devices or
+            options do not fit.
     """
     if loss not in get_args(Loss):
         raise ValueError(f"loss {loss!r} is unknown: use one of {', '.join(get_args(Loss))}")
-    for name, number in (("search_steps", search_steps), ("batch_size", batch_size)):
+    if targets is None and loss == "cross_entropy":
+        raise ValueError('the cross-entropy needs targets: pass them, or use loss="margin"')
+    steps = SEARCH_STEPS[loss] if search_steps is None else search_steps
+    for name, number in (("search_steps", steps), ("batch_size", batch_size)):
         if number < 1:
             raise ValueError(f"{name} must be at least 1, got {number}")
     _check_arguments(model, images, targets, bounds)
@@ -113,14 +132,40 @@ def lbfgs_attack(
         gtol=gtol,
         ftol=ftol,
     )
-    batches = list(zip(images.split(batch_size), targets.split(batch_size), strict=True))
-    first_margins = [_first_margin(model, *batch) for batch in batches]
-    with tqdm(total=len(images) * search_steps, disable=not progress, leave=False) as bar:
-        parts = [
-            _search(model, *batch, first_margin, loss, bounds, search_steps, minimize, bar)
-            for batch, first_margin in zip(batches, first_margins, strict=True)
-        ]
-    return AdversarialImages(*(torch.cat(field) for field in zip(*parts, strict=True)))
+
+    def attack(problem: Problem) -> Found:
+        if loss == "cross_entropy":
+            return search_penalty(problem, minimize, steps=steps, on_step=bar.update)
+        spent = torch.zeros_like(problem.targets)
+        if targets is None:
+            nearest, spent = nearest_class(problem, on_step=bar.update)
+            problem = towards(problem, nearest)
+        found = project_repeatedly(problem, steps=steps, on_step=bar.update)
+        found = end_on_boundary(problem, found)
+        return found._replace(evaluations=found.evaluations + spent + 1)
+
+    batches = images.split(batch_size)
+    wanted = [None] * len(batches) if targets is None else targets.split(batch_size)
+    problems = [_problem(model, *batch, bounds) for batch in zip(batches, wanted, strict=True)]
+    parts = []
+    with tqdm(total=len(images) * steps, disable=not progress, leave=False) as bar:
+        try:
+            for problem in problems:
+                parts.append(_split_if_too_large(attack, problem))
+        except KeyboardInterrupt:
+            if not (progress and parts):
+                raise
+            done = sum(len(part.images) for part in parts)
+            warnings.warn(f"interrupted: {done} of {len(images)} images are finished", stacklevel=2)
+            parts += [_failed(problem) for problem in problems[len(parts) :]]
+    found = Found(*(torch.cat(field) for field in zip(*parts, strict=True)))
+    return AdversarialImages(
+        found.images.view_as(images),
+        found.distortion < torch.inf,
+        found.distortion,
+        found.penalty,
+        found.evaluations,
+    )
 
 
 def random_targets(
@@ -150,91 +195,53 @@ def random_targets(
     return (labels + shift.to(labels.device)) % classes
 
 
-def _margin(logits: Tensor, targets: Tensor, temperature: Tensor | None = None) -> Tensor:
-    """Largest other logit minus the target's: negative exactly where the target is predicted.
-
-    With a temperature per row the maximum is smoothed, and the margin is slightly larger.
-    """
-    wanted = targets[:, None]
-    others = logits.scatter(1, wanted, -torch.inf)
-    if temperature is None:
-        largest = others.amax(dim=1)
-    else:
-        largest = temperature * (others / temperature[:, None]).logsumexp(dim=1)
-    return largest - logits.gather(1, wanted)[:, 0]
-
-
-def _search(
-    model: nn.Module,
-    images: Tensor,
-    targets: Tensor,
-    first_margin: Tensor,
-    loss: Loss,
-    bounds: Bounds,
-    search_steps: int,
-    minimize: Callable[..., BoxMinimum],
-    bar: tqdm,
-) -> tuple[Tensor, ...]:
-    """The fields of `AdversarialImages` for one batch."""
-    flat = images.flatten(1)
-    # The first penalty makes a tenth of the pixels' range as dear as the margin at the image.
-    unit = (0.1 * (bounds[1] - bounds[0])) ** 2 * flat.shape[1]
-    penalty = first_margin / unit
-    temperature = SMOOTHING * first_margin
-    succeeds, fails = torch.zeros_like(penalty), torch.full_like(penalty, torch.inf)
-
-    def objective(points: Tensor, rows: Tensor) -> Tensor:
-        logits = model(points.view(-1, *images.shape[1:]))
-        squared_norm = (points - flat[rows]).square().sum(dim=1)
-        if loss == "cross_entropy":
-            losses = F.cross_entropy(logits, targets[rows], reduction="none")
-        else:
-            losses = _margin(logits, targets[rows], temperature[rows])
-        return penalty[rows] * squared_norm + losses
-
-    best, smallest = flat.clone(), torch.full_like(penalty, torch.inf)
-    evaluations = torch.ones_like(targets)
-    latest = flat
-    for _ in range(search_steps):
-        minimum = minimize(objective, latest)
-        latest = minimum.x
-        evaluations += minimum.evaluations
-        success = predict(model, latest.view_as(images)) == targets
-        succeeds, fails = (
-            torch.where(success, penalty, succeeds),
-            torch.where(success, fails, penalty),
-        )
-        size = distortion(flat, latest)
-        better = success & (size < smallest)
-        best[better], smallest[better] = latest[better], size[better]
-        penalty = torch.where(
-            fails == torch.inf,
-            succeeds * PENALTY_STEP,
-            torch.where(succeeds == 0, fails / PENALTY_STEP, (succeeds * fails).sqrt()),
-        )
-        bar.update(len(images))
-    return best.view_as(images), smallest < torch.inf, smallest, succeeds, evaluations
+def _split_if_too_large(attack: Callable[[Problem], Found], problem: Problem) -> Found:
+    """Attack a batch, or its halves if the memory does not hold it."""
+    try:
+        return attack(problem)
+    except torch.OutOfMemoryError:
+        rows = torch.arange(len(problem.images), device=problem.images.device)
+        if len(rows) == 1:
+            raise
+    halves = rows.chunk(2)
+    parts = [_split_if_too_large(attack, select(problem, half)) for half in halves]
+    return Found(*(torch.cat(field) for field in zip(*parts, strict=True)))
 
 
-def _first_margin(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
-    """The margin at the images; refuse what would make every later result meaningless."""
+def _failed(problem: Problem) -> Found:
+    zero = torch.zeros_like(problem.first_margin)
+    return Found(problem.images, zero + torch.inf, zero, torch.zeros_like(problem.targets))
+
+
+def _problem(model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds) -> Problem:
+    """State the problem of one batch; refuse what would make every later result meaningless."""
+
+    def logits_of(x: Tensor) -> Tensor:
+        return model(x.view(-1, *images.shape[1:]))
+
     with torch.enable_grad():
-        points = images.detach().requires_grad_()
-        logits = model(points)
+        points = images.flatten(1).detach().requires_grad_()
+        logits = logits_of(points)
         if logits.ndim != 2 or len(logits) != len(images):
             raise ValueError(
                 f"the model returned shape {tuple(logits.shape)} for {len(images)} images: it must "
                 "return one row of logits per image"
             )
         classes = logits.shape[1]
-        if not (int(targets.min()) >= 0 and int(targets.max()) < classes):
+        if targets is None:
+            # Any class may become the target; the one predicted now is its only rival.
+            first, second = logits.topk(2, dim=1).indices.unbind(dim=1)
+            targets, rivals = second, nn.functional.one_hot(first, classes).bool()
+        elif not (int(targets.min()) >= 0 and int(targets.max()) < classes):
             raise ValueError(
                 f"targets lie in {int(targets.min())}..{int(targets.max())} but the model has "
                 f"classes 0..{classes - 1}: choose targets among them"
             )
-        margin = _margin(logits, targets)
-        (gradient,) = torch.autograd.grad(margin.sum(), points)
-    logits, margin = logits.detach(), margin.detach()
+        else:
+            rivals = ~nn.functional.one_hot(targets, classes).bool()
+        first_margin = margin(logits, targets, rivals)
+        (gradient,) = torch.autograd.grad(first_margin.sum(), points)
+    logits, first_margin = logits.detach(), first_margin.detach()
     if not logits.isfinite().all():
         raise ValueError("the model returned NaN or infinite logits: mend the model")
     sums = logits.sum(dim=1)
@@ -243,31 +250,34 @@ def _first_margin(model: nn.Module, images: Tensor, targets: Tensor) -> Tensor:
             "the model's outputs look like probabilities (each row sums to 1): leave out its "
             "softmax, the attack needs logits"
         )
-    if (already := margin <= 0).any():
+    if (already := first_margin <= 0).any():
         raise ValueError(
             f"{int(already.sum())} targets are already predicted (the first is class "
             f"{int(targets[already][0])}): choose another class, or leave these images out"
         )
-    if not (alive := gradient.flatten(1).any(dim=1)).all():
+    if not (alive := gradient.any(dim=1)).all():
         raise ValueError(
             f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "
             "taken: the model is saturated or not differentiable there"
         )
-    return margin
+    guard = ROUNDING * logits.abs().amax(dim=1)
+    return Problem(logits_of, points.detach(), targets, rivals, first_margin, guard, bounds)
 
 
-def _check_arguments(model: nn.Module, images: Tensor, targets: Tensor, bounds: Bounds) -> None:
+def _check_arguments(
+    model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
+) -> None:
     if any(module.training for module in model.modules()):
         raise ValueError("the model is in training mode: call model.eval() first")
     if images.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
-    if targets.dtype != torch.int64:
+    if targets is not None and targets.dtype != torch.int64:
         raise TypeError(f"targets must be int64 class numbers, got {targets.dtype}: convert them")
     if images.ndim < 2 or images.numel() == 0:
         raise ValueError(
             f"images have shape {tuple(images.shape)}: pass at least one, with a batch axis first"
         )
-    if targets.shape != images.shape[:1]:
+    if targets is not None and targets.shape != images.shape[:1]:
         raise ValueError(
             f"{len(images)} images need as many targets, got shape {tuple(targets.shape)}: "
             "pass one class per image"
@@ -283,7 +293,7 @@ def _check_arguments(model: nn.Module, images: Tensor, targets: Tensor, bounds: 
         )
     weights = next(model.parameters(), images)
     for name, tensor in (("targets", targets), ("the model", weights)):
-        if tensor.device != images.device:
+        if tensor is not None and tensor.device != images.device:
             raise ValueError(
                 f"images are on {images.device} but {name} on {tensor.device}: use one device"
             )

@@ -92,12 +92,15 @@ def minimize_box(
     for iteration in range(max_iterations + 1):
         residual = (rows.x - (rows.x - rows.gradient).clamp(rows.lower, rows.upper)).abs().amax(1)
         converged = (residual <= gtol) | rows.settled
-        finished = converged | rows.stuck | (iteration == max_iterations)
+        finished = rows.running & (converged | rows.stuck | (iteration == max_iterations))
         if finished.any():
             _record(result, rows, residual, converged, finished)
-            rows = _Rows(*(field[~finished] for field in rows))
-        if len(rows.problem) == 0:
-            break
+            rows = rows._replace(running=rows.running & ~finished)
+            if not rows.running.any():
+                break
+            # Gathering rows costs as much as an iteration: only when a quarter has finished.
+            if rows.running.sum() < 0.75 * len(rows.running):
+                rows = _Rows(*(field[rows.running] for field in rows))
         rows = _iterate(fun, rows, slot=iteration % history, ftol=max(ftol, rounding))
     return result
 
@@ -106,6 +109,7 @@ class _Rows(NamedTuple):
     """The problems still running, one row each in every field."""
 
     problem: Int[Tensor, "a"]
+    running: Bool[Tensor, "a"]
     x: Float[Tensor, "a n"]
     value: Float[Tensor, "a"]
     gradient: Float[Tensor, "a n"]
@@ -134,7 +138,9 @@ def _start(
     memory = x.new_zeros(len(x), history, x.shape[1])
     no, count = torch.zeros_like(problem, dtype=torch.bool), torch.zeros_like(problem)
     memories = memory, memory.clone()
-    return _Rows(problem, x, value, gradient, lower, upper, *memories, no, no, count, count + 1)
+    return _Rows(
+        problem, ~no, x, value, gradient, lower, upper, *memories, no, no, count, count + 1
+    )
 
 
 def _iterate(
@@ -145,47 +151,58 @@ def _iterate(
     held |= (rows.x >= rows.upper) & (rows.gradient < 0)
     direction = _lbfgs_direction(rows, (~held).to(rows.x.dtype), newest=slot - 1)
     x, value, gradient, accepted, spent = _backtrack(fun, rows, direction)
-    # A row without a step starts over from the gradient; if it already did, nothing is left to try.
-    fresh = ~rows.steps.flatten(1).any(dim=1)
+    stuck = torch.zeros_like(accepted)
+    failed = rows.running & ~accepted
+    if failed.any():
+        # A row without a step starts over from the gradient; if it did so already, it is stuck.
+        stuck[failed] = ~rows.steps[failed].flatten(1).any(dim=1)
+        rows.steps[failed], rows.changes[failed] = 0, 0
     rows.steps[:, slot] = x - rows.x
     rows.changes[:, slot] = gradient - rows.gradient
-    rows.steps[~accepted], rows.changes[~accepted] = 0, 0
     return rows._replace(
         x=x,
         value=value,
         gradient=gradient,
         settled=accepted & (rows.value - value <= ftol * rows.value.abs().clamp(min=1)),
-        stuck=~accepted & fresh,
+        stuck=stuck,
         iterations=rows.iterations + accepted,
         evaluations=rows.evaluations + spent,
     )
 
 
 def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) -> Tensor:
-    """Two-loop recursion in the free variables (Nocedal and Wright, algorithm 7.4)."""
+    """Two-loop recursion in the free variables (Nocedal and Wright, algorithm 7.4).
+
+    All inner products are taken at once; the recursion then runs on the coefficients of the
+    gradient, the steps and the changes, of which the direction is a combination.
+    """
     history = rows.steps.shape[1]
     order = [(newest - age) % history for age in range(history)]  # newest first
-    pairs = [(rows.steps[:, i] * free, rows.changes[:, i] * free) for i in order]
-    tiny = torch.finfo(free.dtype).eps
-    curvature, inverse = [], []
-    scale = 1 / _norm(rows.gradient * free).clamp(min=1)
-    for step, change in pairs:
-        product = _dot(step, change)
-        # Without positive curvature a pair would spoil the direction of descent.
-        usable = product > tiny * _norm(step) * _norm(change)
-        inverse.append(torch.where(usable, 1 / product, 0))
-        curvature.append(torch.where(usable, product / _dot(change, change), 0))
-    for candidate in reversed(curvature):
-        scale = torch.where(candidate > 0, candidate, scale)
-    direction = rows.gradient * free
-    alphas = []
-    for (step, change), rho in zip(pairs, inverse, strict=True):
-        alphas.append(rho * _dot(step, direction))
-        direction = direction - alphas[-1] * change
-    direction = scale * direction
-    for (step, change), rho, alpha in reversed(list(zip(pairs, inverse, alphas, strict=True))):
-        direction = direction + (alpha - rho * _dot(change, direction)) * step
-    return -direction
+    gradient = rows.gradient * free
+    steps, changes = rows.steps * free[:, None], rows.changes * free[:, None]
+    step_change = steps @ changes.transpose(1, 2)
+    change_change = changes @ changes.transpose(1, 2)
+    step_gradient = torch.linalg.vecdot(steps, gradient[:, None])
+    change_gradient = torch.linalg.vecdot(changes, gradient[:, None])
+    product = step_change.diagonal(dim1=1, dim2=2)
+    squares = change_change.diagonal(dim1=1, dim2=2)
+    # Without positive curvature a pair would spoil the direction of descent.
+    sizes = torch.linalg.vector_norm(steps, dim=2) * squares.sqrt()
+    usable = product > torch.finfo(free.dtype).eps * sizes
+    inverse = torch.where(usable, 1 / product, 0)
+    scale = 1 / torch.linalg.vector_norm(gradient, dim=1).clamp(min=1)
+    for i in reversed(order):
+        scale = torch.where(usable[:, i], product[:, i] / squares[:, i], scale)
+    down, up = torch.zeros_like(product), torch.zeros_like(product)  # along changes, along steps
+    for i in order:
+        along = step_gradient[:, i] - torch.linalg.vecdot(step_change[:, i], down)
+        down[:, i] = inverse[:, i] * along
+    for i in reversed(order):
+        along = change_gradient[:, i] - torch.linalg.vecdot(change_change[:, i], down)
+        along = scale * along + torch.linalg.vecdot(step_change[:, :, i], up)
+        up[:, i] = down[:, i] - inverse[:, i] * along
+    combined = (up[:, None] @ steps - (scale[:, None] * down)[:, None] @ changes)[:, 0]
+    return -(scale[:, None] * gradient + combined)
 
 
 def _backtrack(
@@ -195,7 +212,7 @@ def _backtrack(
     x, value, gradient = rows.x.clone(), rows.value.clone(), rows.gradient.clone()
     spent = torch.zeros_like(rows.problem)
     length = torch.ones_like(value)
-    left = torch.arange(len(x), device=x.device)
+    left = rows.running.nonzero()[:, 0]
     for _ in range(MAX_BACKTRACKS):
         trial = rows.x[left] + length[left, None] * direction[left]
         trial = trial.clamp(rows.lower[left], rows.upper[left])
@@ -212,7 +229,7 @@ def _backtrack(
         left = left[~good]
         if len(left) == 0:
             break
-    accepted = torch.ones_like(rows.stuck)
+    accepted = rows.running.clone()
     accepted[left] = False
     return x, value, gradient, accepted, spent
 
@@ -230,14 +247,6 @@ def _value_and_gradient(
             )
         (gradient,) = torch.autograd.grad(values.sum(), points)
     return values.detach(), gradient
-
-
-def _dot(a: Tensor, b: Tensor) -> Float[Tensor, "a 1"]:
-    return torch.linalg.vecdot(a, b)[:, None]
-
-
-def _norm(a: Tensor) -> Float[Tensor, "a 1"]:
-    return torch.linalg.vector_norm(a, dim=1, keepdim=True)
 
 
 def _allocate(x0: Tensor) -> BoxMinimum:

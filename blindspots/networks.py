@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 
@@ -96,6 +96,19 @@ def predict(
 ) -> Int[Tensor, "n"]:
     """The class with the largest logit, per image."""
     return evaluate(model, images, batch_size=batch_size).argmax(dim=1)
+
+
+def margin(
+    logits: Float[Tensor, "n k"], targets: Int[Tensor, "n"], rivals: Bool[Tensor, "n k"]
+) -> Float[Tensor, "n"]:
+    """Largest logit of the rivals minus the target's: negative where the target beats them all.
+
+    >>> logits = torch.tensor([[-1.0, -3.0, -2.0]])
+    >>> margin(logits, torch.tensor([1]), torch.tensor([[True, False, True]]))
+    tensor([2.])
+    """
+    best = logits.masked_fill(~rivals, -torch.inf).amax(dim=1)
+    return best - logits.gather(1, targets[:, None])[:, 0]
 
 
 def error_rate(

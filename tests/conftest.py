@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots import LabelledImages, load_images, trained
+from blindspots import LabelledImages, load_images, predict, random_targets, trained
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -27,6 +27,15 @@ def test() -> LabelledImages:
 @pytest.fixture(scope="session")
 def network(train: LabelledImages) -> nn.Sequential:
     return trained("FC100-100-10", train)
+
+
+@pytest.fixture
+def digits(
+    test: LabelledImages, network: nn.Sequential, generator: torch.Generator
+) -> tuple[LabelledImages, torch.Tensor]:
+    """Forty images that the network reads correctly, and a wrong class for each."""
+    correct = test[predict(network, test.images) == test.labels][:40]
+    return correct, random_targets(correct.labels, classes=10, generator=generator)
 
 
 @pytest.fixture(params=["cpu", "cuda"])

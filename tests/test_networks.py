@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots import convnet, error_rate, evaluate, mlp, predict
+from blindspots import convnet, error_rate, evaluate, margin, mlp, predict
 
 
 def test_mlp_is_the_formula(generator):
@@ -70,3 +70,11 @@ def test_error_rate_needs_one_label_per_image(labels):
 def test_error_rate_of_nothing():
     with pytest.raises(ValueError, match="0 images"):
         error_rate(nn.Flatten(), torch.zeros(0, 1, 2, 2), torch.zeros(0, dtype=torch.long))
+
+
+def test_margin_is_right_when_all_other_logits_are_negative():
+    logits, targets = torch.tensor([[-3.0, -1.0, -7.0], [2.0, 5.0, 1.0]]), torch.tensor([1, 1])
+    rivals = torch.tensor([[True, False, True]] * 2)
+    assert margin(logits, targets, rivals).tolist() == [-2.0, -3.0]
+    rivals[0, 0] = False
+    assert margin(logits, targets, rivals).tolist() == [-6.0, -3.0]

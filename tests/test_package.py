@@ -157,12 +157,21 @@ def test_the_books_floors_have_no_cycle():
             "data",
             "networks",
             "box",
+            "polytope",
             "perturbations",
             "paper",
             "prose",
         )
     )
     assert ours["training"] == {"data", "networks"}
-    assert ours["attack"] == {"box", "networks", "perturbations"}
+    assert ours["affine"] == {"networks", "perturbations", "polytope"}
+    assert ours["problem"] == {"networks", "perturbations"}
+    assert ours["nearest"] == {"perturbations", "polytope", "problem"}
+    assert ours["penalty_search"] == {"box", "perturbations", "problem"}
+    assert ours["attack"] - {"box", "networks", "perturbations"} == {
+        "nearest",
+        "penalty_search",
+        "problem",
+    }
     assert ours["zoo"] == {"data", "networks", "training"}
     assert [name for name, text in sources.items() if "matplotlib" in text] == ["figures"]

@@ -29,8 +29,9 @@ def mutants() -> list[Mutant]:
         ("held |= (rows.x >= rows.upper) & (rows.gradient < 0)", "pass"),
         ("held = (rows.x <= rows.lower) & (rows.gradient > 0)", "held = rows.x <= rows.lower"),
         ("changes[:, slot] = gradient - rows.gradient", "changes[:, slot] = gradient"),
-        ("alphas.append(rho * _dot(step, direction))", "alphas.append(0 * rho)"),
-        ("return -direction", "return -rows.gradient / 100"),
+        ("down[:, i] = inverse[:, i] * along", "pass"),
+        ("up[:, i] = down[:, i] - inverse[:, i] * along", "up[:, i] = down[:, i]"),
+        ("return -(scale[:, None] * gradient + combined)", "return -rows.gradient / 100"),
         ("SUFFICIENT_DECREASE = 1e-4", "SUFFICIENT_DECREASE = -1e4"),
         ("rows.problem[left])", "left)"),
         ("rows.value - value <= ftol", "value - rows.value <= -ftol - 1"),
@@ -39,15 +40,65 @@ def mutants() -> list[Mutant]:
         ("x = x0.clamp(lower, upper)", "x = x0"),
     ]
     attack = [
-        ("fails / PENALTY_STEP, (succeeds * fails)", "fails / PENALTY_STEP, (fails * fails)"),
-        ("torch.where(success, penalty, succeeds),", "torch.where(success, succeeds, penalty),"),
-        ("better = success & (size < smallest)", "better = size < smallest"),
-        ("losses = _margin(logits, targets[rows], temperature[rows])", "losses = logits[:, 0]"),
-        ("others = logits.scatter(1, wanted, -torch.inf)", "others = logits.scatter(1, wanted, 0)"),
-        ("squared_norm = (points - flat[rows])", "squared_norm = (points - flat[rows] * 0.9)"),
         ("1, classes, labels.shape", "0, classes, labels.shape"),
-        ("evaluations += minimum.evaluations", "evaluations = minimum.evaluations"),
-        ("(already := margin <= 0)", "(already := margin < -1e9)"),
+        ("(already := first_margin <= 0)", "(already := first_margin < -1e9)"),
+        ("except torch.OutOfMemoryError:", "except MemoryError:"),
+        ("if not (progress and parts):", "if not progress:"),
+        ("parts += [_failed(problem)", "[_failed(problem)"),
+    ]
+    penalty_search = [
+        ("weight[at] * squared_norm + losses", "squared_norm + losses"),
+        (
+            "torch.where(success, end, succeeds[:, rows])",
+            "torch.where(success, succeeds[:, rows], end)",
+        ),
+        ("better = success & (size < smallest[rows])", "better = size < smallest[rows]"),
+        ("squared_norm = (points - left", "squared_norm = (points - 0.9 * left"),
+        ("evaluations[rows] += minimum", "evaluations[rows] = minimum"),
+        ("fails[0] * (succeeds[0] / fails[0]) ** share.clamp(0.05, 0.95)", "fails[0] * 0.99"),
+        ("rows = rows[(succeeds", "rows[(succeeds"),
+    ]
+    nearest = [
+        ("normals[row, column] = normals[row, column].lerp(others, weight)", "pass"),
+        (".lerp(gradient, share[:, None])", ".lerp(-gradient, share[:, None])"),
+        ("1 - LAST_WEIGHT) * (1 + math.cos", "1 - LAST_WEIGHT) * (3 - math.cos"),
+        ("better = reached & (size < smallest[rows.at])", "better = reached"),
+        ("offsets.masked_fill(rows.rival < 0, 0)", "offsets"),
+        ("outer = torch.where(beyond > 0, 1 + farther, outer)", "pass"),
+        (
+            "torch.where(success[:, None], point(outer)",
+            "torch.where(success[:, None], found.images",
+        ),
+        ("argmin(dim=1, keepdim=True)", "argmax(dim=1, keepdim=True)"),
+        ("1 / (2 * pressure)", "1 / pressure"),
+        ("evaluations[rows.at] += spent", "evaluations[rows.at] += 1"),
+        ("ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim", "ahead = aim"),
+    ]
+    polytope = [
+        (
+            "points - _combine(multipliers, normals)\n    x",
+            "points + _combine(multipliers, normals)\n    x",
+        ),
+        (
+            "x = (points - _combine(solution, normals)).clamp(lower, upper)",
+            "x = points - _combine(solution, normals)",
+        ),
+        ("moving = ((dual.multipliers > 0) | (dual.gradient > 0))", "moving = (dual.gradient > 0)"),
+        ("step[left]).clamp(min=0)", "step[left])"),
+        ("if worse.any():", "if False:"),
+        ("violation <= tolerance)", "violation <= 1)"),
+        ("left = going.nonzero()[:, 0]", "left = going.nonzero()[:1, 0]"),
+        ("normals * dual.free[:, None]", "normals"),
+    ]
+    affine = [
+        ("normals = weight[rivals] - weight[targets, None]", "normals = weight[rivals]"),
+        (
+            "offsets = bias[targets, None] - bias[rivals]",
+            "offsets = bias[rivals] - bias[targets, None]",
+        ),
+        ("if error > 1e-4", "if error > 1e9"),
+        ("if strict and not", "if False and not"),
+        ("least = least.minimum(size)", "least = size"),
     ]
     perturbations = [
         (".square().mean(dim=1).sqrt()", ".square().sum(dim=1).sqrt()"),
@@ -75,6 +126,7 @@ def mutants() -> list[Mutant]:
     networks = [
         ("!= labels).double()", "== labels).double()"),
         (".argmax(dim=1)", ".argmin(dim=1)"),
+        ("best = logits.masked_fill(~rivals, -torch.inf)", "best = logits.masked_fill(~rivals, 0)"),
         (
             "height, width = outputs, height // 2, width // 2",
             "height, width = outputs, height, width",
@@ -92,6 +144,10 @@ def mutants() -> list[Mutant]:
     places = {
         "box": box,
         "attack": attack,
+        "penalty_search": penalty_search,
+        "nearest": nearest,
+        "polytope": polytope,
+        "affine": affine,
         "perturbations": perturbations,
         "training": training,
         "data": data,

@@ -1,0 +1,98 @@
+"""Affine classifiers, for which the attack's problem (section 4.1) can be solved exactly."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from blindspots.networks import evaluate
+from blindspots.perturbations import Bounds, distortion
+from blindspots.polytope import project_to_polytope
+
+TOLERANCE = 1e-9  # of the projection, as a distance, in 64 bits
+
+
+def affine_minimum(
+    model: nn.Module,
+    images: Float[Tensor, "n *shape"],
+    targets: Int[Tensor, "n"] | None,
+    *,
+    bounds: Bounds = (0.0, 1.0),
+) -> Float[Tensor, "n *shape"]:
+    """The nearest image on the boundary of the target's class: the exact minimum of section 4.1.
+
+    Where the logits are an affine function of the pixels, the images that a model takes for a class
+    fill a polytope, and the nearest of them is a projection (`project_to_polytope`), computed in 64
+    bits. No attack can find a nearer one, so this is what attacks on affine models are measured by.
+
+    Args:
+        model: affine in its images, such as a softmax regression; in evaluation mode.
+        images: within the bounds.
+        targets: the wanted wrong class of each image; None for the nearest of all wrong classes,
+            that is, other than the one predicted.
+        bounds: lower and upper bound of every pixel.
+
+    Returns:
+        The minima, in 64 bits. They lie on the boundary: the target's logit ties with another.
+
+    Raises:
+        ValueError: if the model is not affine, or the target's class cannot be reached inside the
+            bounds.
+    """
+    weight, bias = _coefficients(model, images)
+    points = images.flatten(1).double()
+    logits = points @ weight.T + bias
+    classes = torch.arange(len(bias), device=images.device)
+    if targets is not None:
+        minima = _project(points, targets, classes.expand(len(points), -1), weight, bias, bounds)
+        return minima.view_as(images)
+    predicted = logits.argmax(dim=1)
+    nearest, least = points.clone(), torch.full_like(points[:, 0], torch.inf)
+    for shift in range(1, len(bias)):
+        targets = (predicted + shift) % len(bias)
+        minima = _project(points, targets, predicted[:, None], weight, bias, bounds, strict=False)
+        size = distortion(points, minima)
+        nearest = torch.where((size < least)[:, None], minima, nearest)
+        least = least.minimum(size)
+    return nearest.view_as(images)
+
+
+def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The matrix and the constant of the logits, in 64 bits; refuse a model that has none."""
+    with torch.enable_grad():
+        point = images[:1].detach().requires_grad_()
+        outputs = model(point)[0]
+        rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in outputs]
+    weight = torch.cat(rows).flatten(1).double()
+    bias = outputs.detach().double() - weight @ point.detach().flatten().double()
+    logits = evaluate(model, images).double()
+    error = (images.flatten(1).double() @ weight.T + bias - logits).abs().max()
+    if error > 1e-4 * logits.abs().max():
+        raise ValueError(
+            f"the model is not affine: its logits differ by up to {error:.3g} from those of its "
+            "linearisation at the first image; use lbfgs_attack"
+        )
+    return weight, bias
+
+
+def _project(
+    points: Tensor,
+    targets: Tensor,
+    rivals: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    bounds: Bounds,
+    *,
+    strict: bool = True,
+) -> Tensor:
+    normals = weight[rivals] - weight[targets, None]
+    offsets = bias[targets, None] - bias[rivals]
+    found = project_to_polytope(
+        points, normals, offsets, lower=bounds[0], upper=bounds[1], tolerance=TOLERANCE
+    )
+    if strict and not found.converged.all():
+        row = int((~found.converged).nonzero()[0])
+        raise ValueError(
+            f"no image within {bounds} is of class {int(targets[row])} (wanted of image {row}): "
+            "choose another target"
+        )
+    return torch.where(found.converged[:, None], found.x, torch.inf)

@@ -1,0 +1,236 @@
+"""The nearest adversarial image, by repeated projection onto averaged linearisations."""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from blindspots.perturbations import distortion
+from blindspots.polytope import project_to_polytope
+from blindspots.problem import Found, Problem, margin_at, select, towards
+
+AIM = 1e-4  # how far behind the boundary the projections aim, as a share of the first margin
+LAST_WEIGHT = 0.02  # of a new gradient in its running average; the first weight is 1
+LONGEST_STEP = 0.1  # distortion of one step, as a share of the pixels' range
+STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its distance is finished
+NEWTON_STEPS = 4  # per projection; the next one goes on from there
+REFINEMENTS = 6  # evaluations that end on the boundary
+FARTHEST = 10  # how many times its perturbation a row may go to get behind the boundary
+CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
+FINALISTS = 4  # of them, those that compete
+HEAT_STEPS = 6  # projections each of these is given
+
+
+class _Rows(NamedTuple):
+    """The images still moving, one row each in every field."""
+
+    at: Int[Tensor, "a"]  # number of the row in the batch
+    x: Float[Tensor, "a d"]
+    normals: Float[Tensor, "a m d"]  # running averages of gradients
+    rival: Int[Tensor, "a m"]  # which class a normal belongs to; -1 if unused (and zero)
+    multipliers: Float[Tensor, "a m"]
+
+
+def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int], Any]) -> Found:
+    r"""Move each image to the nearest point where its target's logit exceeds those of its rivals.
+
+    A step linearises, at the present point, the logit differences that matter: the largest, and
+    those that hold the last projection. It then goes to the point of the box nearest to the
+    *original* image that satisfies all of them. For an affine model this ends at the exact optimum
+    after a few steps.
+
+    In a network the gradient jumps at every kink of a ReLU or of max-pooling, and the best point
+    lies on many kinks at once. So a normal is the running average of the gradients of its class,
+    whose newest weight falls from 1 to `LAST_WEIGHT` along half a cosine: at first the steps search
+    widely, in the end they average and settle. Only the direction is averaged; the half-spaces pass
+    through the logits as they are at the present point.
+
+    `on_step` is told how many rows take each step. A row that got nowhere has distortion infinity
+    and the point at which it stopped.
+    """
+    rows, left = _start(problem), problem
+    best, smallest = problem.images.clone(), torch.full_like(problem.first_margin, torch.inf)
+    pressure, evaluations = torch.zeros_like(smallest), torch.zeros_like(problem.targets)
+    for step in range(steps):
+        on_step(len(rows.at))
+        weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + math.cos(math.pi * step / steps)) / 2
+        rows, differences, spent = _linearise(left, rows, weight)
+        evaluations[rows.at] += spent
+        size = distortion(left.images, rows.x)
+        reached = differences.amax(dim=1) <= -left.guard
+        better = reached & (size < smallest[rows.at])
+        at = rows.at[better]
+        best[at], smallest[at] = rows.x[better], size[better]
+        pressure[at] = rows.multipliers[better].sum(dim=1)
+        rows, moved = _project(left, rows, differences)
+        going = ~(reached & (moved <= STANDSTILL * size))
+        if not going.all():
+            left, rows = select(left, going), _Rows(*(field[going] for field in rows))
+        if len(rows.at) == 0:
+            break
+        rows = _forget(rows)
+    lost = smallest[rows.at] == torch.inf
+    best[rows.at[lost]], pressure[rows.at[lost]] = rows.x[lost], rows.multipliers[lost].sum(dim=1)
+    # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
+    return Found(best, smallest, 1 / (2 * pressure), evaluations)
+
+
+def nearest_class(
+    problem: Problem, *, on_step: Callable[[int], Any]
+) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
+    """The class that is not a rival and has the nearest adversarial image, by short heats.
+
+    The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
+    boundaries, and the first `FINALISTS` of them are given `HEAT_STEPS` projections each. Also
+    returns the gradient evaluations spent.
+    """
+    with torch.no_grad():
+        logits = problem.logits(problem.images).masked_fill(problem.rivals, -torch.inf)
+    contenders = logits.topk(min(CONTENDERS, logits.shape[1] - 1), dim=1).indices
+    distances = []
+    for contender in contenders.unbind(dim=1):
+        differences, gradient, _ = _difference_gradient(
+            problem._replace(targets=contender), problem.images
+        )
+        slope = torch.linalg.vector_norm(gradient, dim=1)
+        distances.append(differences.amax(dim=1) / slope)
+    finalists = torch.stack(distances, dim=1).argsort(dim=1)[:, :FINALISTS]
+    finalists = contenders.gather(1, finalists)
+    heats = [
+        project_repeatedly(towards(problem, finalist), steps=HEAT_STEPS, on_step=on_step)
+        for finalist in finalists.unbind(dim=1)
+    ]
+    winner = torch.stack([heat.distortion for heat in heats], dim=1).argmin(dim=1, keepdim=True)
+    spent = torch.stack([heat.evaluations for heat in heats]).sum(dim=0) + len(distances)
+    return finalists.gather(1, winner)[:, 0], spent
+
+
+def end_on_boundary(problem: Problem, found: Found) -> Found:
+    """Move each image along its perturbation until it is just behind the boundary.
+
+    By the rule of false position (Illinois). A row that is not behind the boundary yet is first
+    moved outwards, up to `FARTHEST` times its perturbation.
+    """
+
+    def point(length: Tensor) -> Tensor:
+        x = problem.images + length[:, None] * (found.images - problem.images)
+        return x.clamp(*problem.bounds)
+
+    def excess(length: Tensor) -> Tensor:
+        with torch.no_grad():
+            return margin_at(problem, point(length)) + problem.guard
+
+    outer = torch.ones_like(problem.first_margin)
+    beyond = excess(outer)
+    farther = 0.01
+    while (beyond > 0).any() and farther < FARTHEST:
+        outer = torch.where(beyond > 0, 1 + farther, outer)
+        beyond, farther = excess(outer), 2 * farther
+    success = beyond <= 0
+    inner, before = torch.zeros_like(outer), problem.first_margin + problem.guard
+    side = torch.zeros_like(outer)  # of the boundary on which the last evaluation was
+    for _ in range(REFINEMENTS):
+        middle = (inner * beyond - outer * before) / (beyond - before)
+        value = excess(middle)
+        behind, same = value <= 0, value.sign() == side
+        before = torch.where(behind, torch.where(same, before / 2, before), value)
+        beyond = torch.where(behind, value, torch.where(same, beyond / 2, beyond))
+        inner, outer = torch.where(behind, inner, middle), torch.where(behind, middle, outer)
+        side = value.sign()
+    images = torch.where(success[:, None], point(outer), problem.images)
+    return found._replace(
+        images=images,
+        distortion=torch.where(success, distortion(problem.images, images), torch.inf),
+        penalty=torch.where(success, found.penalty, 0),
+    )
+
+
+def _start(problem: Problem) -> _Rows:
+    images, targets = problem.images, problem.targets
+    none = images.new_zeros(len(images), 0)
+    normals = images.new_zeros(len(images), 0, images.shape[1])
+    everyone = torch.arange(len(images), device=images.device)
+    return _Rows(everyone, images, normals, targets.new_zeros(len(images), 0), none)
+
+
+def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Tensor, Tensor]:
+    """Renew the normals of the rival ahead and of those that hold the point; add it if it is new.
+
+    Also returns the logit of each rival minus the target's (minus infinity for the others) and the
+    number of gradients taken.
+    """
+    differences, gradient, ahead = _difference_gradient(problem, rows.x)
+    known = rows.rival == ahead[:, None]
+    row, column = ((rows.rival >= 0) & ~known).nonzero(as_tuple=True)
+    normals, rival = F.pad(rows.normals, (0, 0, 0, 1)), F.pad(rows.rival, (0, 1), value=-1)
+    if len(row):
+        others = _difference_gradient(select(problem, row), rows.x[row], rival[row, column])[1]
+        normals[row, column] = normals[row, column].lerp(others, weight)
+    everyone = torch.arange(len(ahead), device=ahead.device)
+    known = F.pad(known, (0, 1))
+    known[:, -1] = ~known.any(dim=1)  # a new rival takes the new column
+    column = known.int().argmax(dim=1)
+    share = torch.where(known[:, -1], 1, weight).to(gradient.dtype)
+    normals[everyone, column] = normals[everyone, column].lerp(gradient, share[:, None])
+    rival[everyone, column] = ahead
+    spent = 1 + torch.bincount(row, minlength=len(ahead))
+    multipliers = F.pad(rows.multipliers, (0, 1))
+    rows = rows._replace(normals=normals, rival=rival, multipliers=multipliers)
+    return rows, differences, spent
+
+
+def _difference_gradient(
+    problem: Problem, x: Tensor, chosen: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Each rival's logit minus the target's; the gradient of the chosen one, or the largest."""
+    with torch.enable_grad():
+        points = x.detach().requires_grad_()
+        logits = problem.logits(points)
+        differences = logits - logits.gather(1, problem.targets[:, None])
+        differences = differences.masked_fill(~problem.rivals, -torch.inf)
+        which = differences.argmax(dim=1) if chosen is None else chosen
+        (gradient,) = torch.autograd.grad(differences.gather(1, which[:, None]).sum(), points)
+    return differences.detach(), gradient, which
+
+
+def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows, Tensor]:
+    """Go towards the nearest point that satisfies the linearisations; also how far it would be."""
+    lower, upper = problem.bounds
+    aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
+    ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
+    offsets = torch.linalg.vecdot(rows.normals, rows.x[:, None]) - ahead
+    longest = LONGEST_STEP * (upper - lower)
+    nearest = project_to_polytope(
+        problem.images,
+        rows.normals,
+        offsets.masked_fill(rows.rival < 0, 0),
+        lower=lower,
+        upper=upper,
+        multipliers=rows.multipliers,
+        tolerance=0.1 * AIM * longest * math.sqrt(rows.x.shape[1]),
+        max_iterations=NEWTON_STEPS,
+    )
+    length = distortion(rows.x, nearest.x)
+    share = longest / length.clamp(min=longest)
+    x = rows.x.lerp(nearest.x, share[:, None]).clamp(lower, upper)
+    return rows._replace(x=x, multipliers=nearest.multipliers), length
+
+
+def _forget(rows: _Rows) -> _Rows:
+    """Drop the normals that do not hold the point of their row."""
+    holding = rows.multipliers > 0
+    if holding.all():
+        return rows
+    width = int(holding.sum(dim=1).amax())
+    order = holding.int().argsort(dim=1, descending=True, stable=True)[:, :width]
+    row = torch.arange(len(order), device=order.device)[:, None]
+    unused = ~holding[row, order]
+    return rows._replace(
+        normals=rows.normals[row, order].masked_fill_(unused[:, :, None], 0),
+        rival=rows.rival[row, order].masked_fill_(unused, -1),
+        multipliers=rows.multipliers[row, order],
+    )

@@ -1,0 +1,86 @@
+import pytest
+import torch
+from torch import nn
+
+from blindspots import affine_minimum, distortion, lbfgs_attack, mlp, predict, trained
+
+
+@pytest.fixture
+def softmax_regression(train, test):
+    model = trained("FC10(1e-2)", train)
+    correct = test[predict(model, test.images) == test.labels][:20]
+    return model, correct
+
+
+def test_distance_to_a_plane_in_closed_form(generator):
+    model = mlp((6, 2), generator=generator).eval()
+    images = 0.5 + 0.1 * torch.rand(9, 6, generator=generator)
+    logits = model(images).detach()
+    targets = 1 - logits.argmax(dim=1)
+    normal = model[1].weight[1] - model[1].weight[0]
+    distance = (logits[:, 1] - logits[:, 0]).abs() / normal.norm()
+    minima = affine_minimum(model, images, targets)
+    assert torch.allclose((minima - images).norm(dim=1).float(), distance, rtol=1e-5)
+
+
+def test_the_target_ties_with_another_class(softmax_regression):
+    model, data = softmax_regression
+    targets = (data.labels + 3) % 10
+    minima = affine_minimum(model, data.images, targets)
+    assert minima.min() >= 0 and minima.max() <= 1
+    logits = model(minima.float()).detach()
+    wanted = logits.gather(1, targets[:, None])
+    assert torch.allclose(wanted, logits.amax(dim=1, keepdim=True), atol=1e-4)
+    ties = (logits > wanted - 1e-3).sum(dim=1)
+    assert ties.min() >= 2 and ties.max() >= 3  # at a corner: where the cross-entropy errs
+
+
+def test_no_nearer_point_in_random_directions(softmax_regression, generator):
+    """The control: no other way of the same length leads into the target's class."""
+    model, data = softmax_regression
+    targets = (data.labels + 1) % 10
+    minima = affine_minimum(model, data.images, targets)
+    size = distortion(data.images.double(), minima)
+    for _ in range(50):
+        turned = minima - data.images
+        turned = turned + 0.2 * size.view(-1, 1, 1, 1) * torch.randn(
+            turned.shape, generator=generator
+        )
+        turned *= (0.999 * size / turned.flatten(1).square().mean(dim=1).sqrt()).view(-1, 1, 1, 1)
+        trial = (data.images + turned).clamp(0, 1)
+        assert not (predict(model, trial.float()) == targets).any()
+
+
+def test_the_nearest_of_all_classes(softmax_regression):
+    model, data = softmax_regression
+    nearest = distortion(data.images.double(), affine_minimum(model, data.images, None))
+    each = torch.stack(
+        [
+            distortion(
+                data.images.double(), affine_minimum(model, data.images, (data.labels + shift) % 10)
+            )
+            for shift in range(1, 10)
+        ]
+    )
+    assert torch.allclose(nearest, each.amin(dim=0), rtol=1e-6)
+
+
+def test_a_network_with_a_hidden_layer_is_refused(network, test):
+    with pytest.raises(ValueError, match=r"not affine.*use lbfgs_attack"):
+        affine_minimum(network, test.images[:5], test.labels[:5])
+
+
+def test_an_unreachable_class_is_refused():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2)).eval()
+    model[1].weight.data, model[1].bias.data = torch.eye(2), torch.tensor([0.0, -5.0])
+    with pytest.raises(ValueError, match=r"class 1 \(wanted of image 0\): choose another"):
+        affine_minimum(model, torch.full((1, 1, 1, 2), 0.5), torch.tensor([1]))
+
+
+def test_the_paper_s_search_ends_above_the_minimum(softmax_regression):
+    """It minimises the distance at a given cross-entropy, which is not the boundary."""
+    model, data = softmax_regression
+    targets = (data.labels + 1) % 10
+    exact = distortion(data.images.double(), affine_minimum(model, data.images, targets)).mean()
+    found = lbfgs_attack(model, data.images, targets, gtol=1e-6, ftol=1e-9).distortion.mean()
+    assert 1.005 * exact < found < 2 * exact

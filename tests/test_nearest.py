@@ -1,0 +1,201 @@
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from blindspots import (
+    affine_minimum,
+    convnet,
+    distortion,
+    lbfgs_attack,
+    predict,
+    random_targets,
+    trained,
+)
+from blindspots.nearest import end_on_boundary, project_repeatedly
+from blindspots.problem import Found, Problem, margin_at
+
+
+@pytest.fixture
+def victims(train, test, generator):
+    """A named network, and images that it reads correctly, with wrong targets."""
+
+    def prepare(name, number=48, device="cpu"):
+        model, data = trained(name, train.to(device)), test.to(device)
+        correct = data[predict(model, data.images) == data.labels][:number]
+        targets = random_targets(correct.labels, classes=10, generator=generator)
+        return model, correct, targets
+
+    return prepare
+
+
+def norm(result):
+    return result.distortion * math.sqrt(result.images[0].numel())
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+@pytest.mark.parametrize("name", ["FC10(1e-4)", "FC10(1)"])
+def test_an_affine_network_is_attacked_at_the_exact_minimum(victims, name, targeted):
+    model, data, targets = victims(name)
+    targets = targets if targeted else None
+    result = lbfgs_attack(model, data.images, targets, loss="margin")
+    exact = (affine_minimum(model, data.images, targets) - data.images).flatten(1).norm(dim=1)
+    assert result.success.all()
+    assert (norm(result) >= exact * (1 - 1e-5)).all()
+    assert norm(result).mean() <= 1.0005 * exact.mean()
+    assert (norm(result) <= 1.002 * exact).all()
+    assert result.evaluations.double().mean() < 40
+
+
+def test_other_classes_compete_without_targets(victims):
+    """The nearest class is found by heats; attacking every class in turn finds none nearer."""
+    for name in ("FC100-100-10", "convnet"):
+        model, data, _ = victims(name, 24)
+        result = lbfgs_attack(model, data.images, None, loss="margin")
+        assert (predict(model, result.images) != data.labels).all()
+        each = [
+            lbfgs_attack(model, data.images, (data.labels + shift) % 10, loss="margin").distortion
+            for shift in range(1, 10)
+        ]
+        assert result.distortion.mean() <= 1.01 * torch.stack(each).amin(dim=0).mean()
+
+
+@pytest.mark.parametrize("name", ["FC100-100-10", "AE400-10", "convnet"])
+def test_closer_than_the_paper_s_own_search(victims, name):
+    model, data, targets = victims(name)
+    ours = lbfgs_attack(model, data.images, targets, loss="margin").distortion.mean()
+    papers = lbfgs_attack(model, data.images, targets).distortion.mean()
+    assert ours < papers
+
+
+def test_more_projections_come_closer(victims):
+    model, data, targets = victims("convnet")
+    sizes = [
+        lbfgs_attack(model, data.images, targets, loss="margin", search_steps=steps)
+        .distortion.mean()
+        .item()
+        for steps in (8, 30, 120)
+    ]
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+@pytest.mark.parametrize("name", ["FC10(1e-4)", "FC100-100-10", "convnet"])
+def test_ends_just_behind_the_boundary(victims, name):
+    """A thousandth further back the prediction is not the target yet."""
+    model, data, targets = victims(name)
+    result = lbfgs_attack(model, data.images, targets, loss="margin")
+    assert torch.equal(predict(model, result.images), targets)
+    back = data.images + 0.999 * (result.images - data.images)
+    assert (predict(model, back) != targets).double().mean() > 0.95
+
+
+@pytest.mark.parametrize("name", ["FC10(1e-2)", "FC100-100-10", "convnet"])
+@pytest.mark.parametrize("targeted", [True, False])
+def test_success_survives_the_conversion_to_32_bits(victims, name, targeted):
+    model, data, targets = victims(name)
+    targets = targets if targeted else None
+    images = data.images.double()
+    result = lbfgs_attack(copy.deepcopy(model).double(), images, targets, loss="margin")
+    assert result.success.all()
+    assert result.images.min() >= 0 and result.images.max() <= 1
+    afterwards = predict(model, result.images.float())
+    assert (afterwards == targets if targeted else afterwards != data.labels).all()
+
+
+def test_penalty_and_perturbation_balance():
+    """Two classes, no bound in the way: 2 * penalty * r is minus the margin's gradient."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(2, 2)).eval()
+    model[1].weight.data = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
+    model[1].bias.data = torch.tensor([0.0, -5.0])
+    image = torch.tensor([[[[0.4, 0.4]]]])
+    result = lbfgs_attack(model, image, torch.tensor([1]), loss="margin")
+    assert norm(result).item() == pytest.approx(2.2 / 5, rel=1e-3)
+    r = (result.images - image).flatten()
+    assert torch.allclose(2 * result.penalty * r, torch.tensor([3.0, 4.0]), rtol=1e-3)
+
+
+def test_evaluations_are_counted(victims):
+    model, data, targets = victims("convnet", 12)
+    rows = []
+    counting = nn.Sequential(nn.Identity(), model).eval()
+    counting[0].register_forward_hook(
+        lambda module, inputs, output: rows.append(len(output)) if torch.is_grad_enabled() else None
+    )
+    for wanted in (targets, None):
+        rows.clear()
+        result = lbfgs_attack(counting, data.images, wanted, loss="margin")
+        assert result.evaluations.sum().item() == sum(rows)
+
+
+@pytest.mark.parametrize("name", ["FC100-100-10", "convnet"])
+def test_a_row_does_not_depend_on_its_batch(victims, name):
+    model, data, targets = victims(name, 20)
+    model = copy.deepcopy(model).double()
+    images = data.images.double()
+    whole = lbfgs_attack(model, images, targets, loss="margin")
+    split = lbfgs_attack(model, images, targets, loss="margin", batch_size=3)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2))
+    mixed = lbfgs_attack(model, images[order], targets[order], loss="margin")
+    assert torch.allclose(whole.distortion, split.distortion, rtol=1e-4)
+    assert torch.allclose(whole.distortion[order], mixed.distortion, rtol=1e-4)
+
+
+def problem_of(model, images, targets):
+    rivals = ~nn.functional.one_hot(targets, 10).bool()
+    guard = torch.full((len(images),), 1e-5)
+    shape = images.shape[1:]
+    problem = Problem(
+        lambda x: model(x.view(-1, *shape)),
+        images.flatten(1),
+        targets,
+        rivals,
+        guard,
+        guard,
+        (0.0, 1.0),
+    )
+    with torch.no_grad():
+        return problem._replace(first_margin=margin_at(problem, problem.images))
+
+
+def test_a_point_before_the_boundary_is_moved_behind_it(victims):
+    """One too far is drawn back, one not far enough moved out, one that gets nowhere fails."""
+    model, data, targets = victims("FC100-100-10", 30)
+    problem = problem_of(model, data.images, targets)
+    good = project_repeatedly(problem, steps=30, on_step=lambda rows: None).images
+    r, size = good - problem.images, distortion(problem.images, good).mean()
+    for factor in (0.5, 1.5):
+        start = (problem.images + factor * r).clamp(0, 1)
+        zero = torch.zeros(len(good))
+        found = end_on_boundary(problem, Found(start, zero, zero + 1, targets))
+        assert (found.distortion < torch.inf).all()
+        assert torch.equal(predict(model, found.images.view_as(data.images)), targets)
+        with torch.no_grad():
+            margins = margin_at(problem, found.images)
+        assert (margins <= 0).all() and (margins > -0.01 * problem.first_margin).all()
+        assert distortion(problem.images, found.images).mean() < 1.2 * size
+    away = (problem.images - 0.1 * r).clamp(0, 1)
+    lost = end_on_boundary(problem, Found(away, zero, zero + 1, targets))
+    failed = lost.distortion == torch.inf
+    assert failed.any()
+    assert torch.equal(lost.images[failed], problem.images[failed])
+    assert (lost.penalty[failed] == 0).all()
+
+
+def test_averaging_is_what_finds_the_way_among_kinks(victims, monkeypatch):
+    """The control: with the newest gradient alone, a convnet's perturbations are longer."""
+    model, data, targets = victims("convnet")
+    usual = lbfgs_attack(model, data.images, targets, loss="margin")
+    monkeypatch.setattr("blindspots.nearest.LAST_WEIGHT", 1.0)
+    newest = lbfgs_attack(model, data.images, targets, loss="margin")
+    assert usual.distortion.mean() < 0.97 * newest.distortion.mean()
+
+
+def test_many_classes_and_three_channels(generator):
+    """More classes than contenders, an untrained network, another shape."""
+    model = convnet((3, 8, 8), channels=(6,), classes=40, generator=generator).eval()
+    images = torch.rand(6, 3, 8, 8, generator=generator)
+    labels = predict(model, images)
+    result = lbfgs_attack(model, images, None, loss="margin")
+    assert result.success.all() and (predict(model, result.images) != labels).all()

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+
+from blindspots import project_to_polytope
+
+
+def random_polytopes(generator, rows=40, half_spaces=5, variables=12):
+    """Points of the unit cube, and half-spaces that cut them off but leave the cube's middle."""
+    points = torch.rand(rows, variables, generator=generator, dtype=torch.float64)
+    points[:, ::3] = points[:, ::3].round()  # many variables on a bound
+    normals = torch.randn(rows, half_spaces, variables, generator=generator, dtype=torch.float64)
+    middle = normals.sum(dim=2) / 2
+    return points, normals, middle + 0.1 * torch.rand(middle.shape, generator=generator)
+
+
+def least_distance(point, normals, offsets):
+    """Lawson and Hanson's least distance programming by SciPy's non-negative least squares."""
+    identity = np.eye(len(point))
+    sides = np.concatenate([-normals, identity, -identity])
+    least = np.concatenate([-offsets, 0 * point, 0 * point - 1]) - sides @ point
+    system = np.concatenate([sides.T, least[None]])
+    wanted = np.append(0 * point, 1.0)
+    multipliers, _ = scipy.optimize.nnls(system, wanted, maxiter=1000)
+    residual = system @ multipliers - wanted
+    return point - residual[:-1] / residual[-1]
+
+
+def test_foot_of_the_perpendicular():
+    point = torch.tensor([[0.5, 0.5, 0.5]])
+    normal = torch.tensor([[[2.0, 1.0, 2.0]]])
+    found = project_to_polytope(point, normal, torch.tensor([[1.6]]), tolerance=1e-7)
+    assert torch.allclose(found.x, point - 0.1 * normal[:, 0])
+    assert found.multipliers.item() == pytest.approx(0.1, rel=1e-5)
+    assert found.converged.all()
+
+
+def test_the_box_takes_its_share():
+    """The first variable stops at its bound; the second goes the rest of the way."""
+    found = project_to_polytope(
+        torch.tensor([[0.9, 0.2]]), torch.tensor([[[-1.0, -1.0]]]), torch.tensor([[-1.6]])
+    )
+    assert torch.allclose(found.x, torch.tensor([[1.0, 0.6]]), atol=1e-5)
+
+
+def test_agrees_with_scipy_on_random_polytopes(generator):
+    points, normals, offsets = random_polytopes(generator)
+    found = project_to_polytope(points, normals, offsets, tolerance=1e-10)
+    assert found.converged.all()
+    for x, *problem in zip(found.x, points, normals, offsets, strict=True):
+        reference = least_distance(*(tensor.numpy() for tensor in problem))
+        assert np.allclose(x, reference, atol=1e-8)
+
+
+def test_kuhn_tucker(generator):
+    """Inside everything; a multiplier only where its half-space holds the point."""
+    points, normals, offsets = random_polytopes(generator)
+    found = project_to_polytope(points, normals, offsets, tolerance=1e-10)
+    slack = offsets - (normals @ found.x[:, :, None])[:, :, 0]
+    assert (slack > -1e-8).all() and (found.x >= 0).all() and (found.x <= 1).all()
+    assert (found.multipliers >= 0).all() and (found.multipliers > 0).any()
+    assert (found.multipliers * slack).abs().max() < 1e-8
+    assert (found.multipliers.sum(dim=1) == 0).logical_not().any()
+
+
+def test_a_point_inside_stays_where_it_is():
+    points = torch.tensor([[0.25, 0.5]])
+    found = project_to_polytope(points, torch.tensor([[[1.0, 0.0]]]), torch.tensor([[0.3]]))
+    assert torch.equal(found.x, points) and found.multipliers.item() == 0
+
+
+def test_a_row_alone_and_a_warm_start_find_the_same(generator):
+    problem = random_polytopes(generator)
+    whole = project_to_polytope(*problem, tolerance=1e-10)
+    alone = project_to_polytope(*(tensor[7:8] for tensor in problem), tolerance=1e-10)
+    assert torch.allclose(alone.x, whole.x[7:8], atol=1e-9)
+    start = 3 * torch.rand(whole.multipliers.shape, generator=generator, dtype=torch.float64)
+    warm = project_to_polytope(*problem, multipliers=start, tolerance=1e-10)
+    assert torch.allclose(warm.x, whole.x, atol=1e-8)
+
+
+def test_an_empty_half_space_changes_nothing(generator):
+    points, normals, offsets = random_polytopes(generator)
+    padded = torch.cat([normals, torch.zeros_like(normals[:, :2])], dim=1)
+    more = torch.cat([offsets, torch.zeros_like(offsets[:, :2])], dim=1)
+    found = project_to_polytope(points, padded, more, tolerance=1e-10)
+    usual = project_to_polytope(points, normals, offsets, tolerance=1e-10)
+    assert torch.allclose(found.x, usual.x, atol=1e-9)
+    assert (found.multipliers[:, -2:] == 0).all()
+
+
+def test_an_empty_polytope_does_not_converge():
+    points, normals = torch.full((2, 2), 0.5), torch.tensor([[[-1.0, -1.0]]] * 2)
+    found = project_to_polytope(points, normals, torch.tensor([[-3.0], [-1.5]]))
+    assert found.converged.tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"points": torch.rand(3)}, "must be matrices"),
+        ({"normals": torch.rand(2, 3, 5)}, r"normals have shape \(2, 3, 5\) where \(2, 3, 4\)"),
+        ({"offsets": torch.rand(1, 3)}, "pass one per half-space"),
+        ({"multipliers": torch.rand(2, 4)}, "multipliers have shape"),
+        ({"lower": 2.0}, "lower bound 2 exceeds the upper 1"),
+        ({"normals": torch.rand(2, 3, 4) / 0}, "normals contain NaN or infinity"),
+    ],
+)
+def test_bad_input(changes, message):
+    usual = {
+        "points": torch.rand(2, 4),
+        "normals": torch.rand(2, 3, 4),
+        "offsets": torch.rand(2, 3),
+    }
+    with pytest.raises(ValueError, match=message):
+        project_to_polytope(**(usual | changes))
