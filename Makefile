@@ -15,7 +15,7 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book test lab lint check-site mutants clean
+.PHONY: help book test lab lint check-site mutants benchmark-attacks clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -24,6 +24,7 @@ help:
 	@echo "make lint        check style and types"
 	@echo "make check-site  open the built book in Chromium and check every page"
 	@echo "make mutants     break each core function and see a test fail"
+	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
 	@echo "make clean       remove everything that make has made"
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
@@ -52,5 +53,16 @@ check-site: $(READY)
 mutants: $(READY)
 	@$(BIN)/python tools/mutants.py
 
+# An environment of its own. One of the libraries needs visdom, whose build needs an old setuptools.
+benchmarks/.venv/ready: benchmarks/attacks/requirements.txt constraints.txt
+	@$(PYTHON) -m venv benchmarks/.venv
+	@benchmarks/.venv/bin/python -m pip install -q "setuptools<81" wheel
+	@benchmarks/.venv/bin/python -m pip install -q --no-build-isolation "visdom>=0.2,<0.3"
+	@benchmarks/.venv/bin/python -m pip install -q -c constraints.txt -e . -r $<
+	@touch $@
+
+benchmark-attacks: benchmarks/.venv/ready
+	@benchmarks/.venv/bin/python benchmarks/attacks/run.py $(OPTIONS)
+
 clean:
-	rm -rf .venv _build .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv benchmarks/.venv _build .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -32,7 +32,7 @@ def affine_minimum(
         bounds: lower and upper bound of every pixel.
 
     Returns:
-        The minima, in 64 bits. They lie on the boundary: the target's logit ties with another.
+        The minima, in 64 bits, on the boundary itself, where the target's logit ties with another.
 
     Raises:
         ValueError: if the model is not affine, or the target's class cannot be reached inside the

@@ -13,16 +13,13 @@ from tqdm.auto import tqdm
 
 from blindspots.box import minimize_box
 from blindspots.nearest import end_on_boundary, nearest_class, project_repeatedly
-from blindspots.networks import margin
 from blindspots.penalty_search import search_penalty
 from blindspots.perturbations import Bounds
-from blindspots.problem import Found, Problem, select, towards
+from blindspots.problem import Found, Problem, select, state_problem, towards
 
 Loss = Literal["cross_entropy", "margin"]
 
 SEARCH_STEPS = {"cross_entropy": 12, "margin": 30}
-# Logits of the same image differ by this many rounding errors from one batch or device to another.
-ROUNDING = 16 * torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True)
@@ -146,7 +143,11 @@ def lbfgs_attack(
 
     batches = images.split(batch_size)
     wanted = [None] * len(batches) if targets is None else targets.split(batch_size)
-    problems = [_problem(model, *batch, bounds) for batch in zip(batches, wanted, strict=True)]
+    problems = [
+        problem
+        for batch in zip(batches, wanted, strict=True)
+        for problem in _problems(model, *batch, bounds)
+    ]
     parts = []
     with tqdm(total=len(images) * steps, disable=not progress, leave=False) as bar:
         try:
@@ -195,6 +196,20 @@ def random_targets(
     return (labels + shift.to(labels.device)) % classes
 
 
+def _problems(
+    model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
+) -> list[Problem]:
+    """The problem of a batch, or those of its halves if the memory does not hold it."""
+    try:
+        return [state_problem(model, images, targets, bounds)]
+    except torch.OutOfMemoryError:
+        if len(images) == 1:
+            raise
+    halves = images.chunk(2)
+    wanted = (None, None) if targets is None else targets.chunk(2)
+    return [p for half in zip(halves, wanted, strict=True) for p in _problems(model, *half, bounds)]
+
+
 def _split_if_too_large(attack: Callable[[Problem], Found], problem: Problem) -> Found:
     """Attack a batch, or its halves if the memory does not hold it."""
     try:
@@ -211,57 +226,6 @@ def _split_if_too_large(attack: Callable[[Problem], Found], problem: Problem) ->
 def _failed(problem: Problem) -> Found:
     zero = torch.zeros_like(problem.first_margin)
     return Found(problem.images, zero + torch.inf, zero, torch.zeros_like(problem.targets))
-
-
-def _problem(model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds) -> Problem:
-    """State the problem of one batch; refuse what would make every later result meaningless."""
-
-    def logits_of(x: Tensor) -> Tensor:
-        return model(x.view(-1, *images.shape[1:]))
-
-    with torch.enable_grad():
-        points = images.flatten(1).detach().requires_grad_()
-        logits = logits_of(points)
-        if logits.ndim != 2 or len(logits) != len(images):
-            raise ValueError(
-                f"the model returned shape {tuple(logits.shape)} for {len(images)} images: it must "
-                "return one row of logits per image"
-            )
-        classes = logits.shape[1]
-        if targets is None:
-            # Any class may become the target; the one predicted now is its only rival.
-            first, second = logits.topk(2, dim=1).indices.unbind(dim=1)
-            targets, rivals = second, nn.functional.one_hot(first, classes).bool()
-        elif not (int(targets.min()) >= 0 and int(targets.max()) < classes):
-            raise ValueError(
-                f"targets lie in {int(targets.min())}..{int(targets.max())} but the model has "
-                f"classes 0..{classes - 1}: choose targets among them"
-            )
-        else:
-            rivals = ~nn.functional.one_hot(targets, classes).bool()
-        first_margin = margin(logits, targets, rivals)
-        (gradient,) = torch.autograd.grad(first_margin.sum(), points)
-    logits, first_margin = logits.detach(), first_margin.detach()
-    if not logits.isfinite().all():
-        raise ValueError("the model returned NaN or infinite logits: mend the model")
-    sums = logits.sum(dim=1)
-    if (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
-        raise ValueError(
-            "the model's outputs look like probabilities (each row sums to 1): leave out its "
-            "softmax, the attack needs logits"
-        )
-    if (already := first_margin <= 0).any():
-        raise ValueError(
-            f"{int(already.sum())} targets are already predicted (the first is class "
-            f"{int(targets[already][0])}): choose another class, or leave these images out"
-        )
-    if not (alive := gradient.any(dim=1)).all():
-        raise ValueError(
-            f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "
-            "taken: the model is saturated or not differentiable there"
-        )
-    guard = ROUNDING * logits.abs().amax(dim=1)
-    return Problem(logits_of, points.detach(), targets, rivals, first_margin, guard, bounds)
 
 
 def _check_arguments(

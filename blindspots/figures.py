@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import ipywidgets
@@ -12,6 +13,7 @@ from IPython.display import HTML
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from blindspots.data import LabelledImages
@@ -146,6 +148,94 @@ def search_curve(
             axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
     axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
     axis.legend(frameon=False)
+    return _finished(figure)
+
+
+def search_path(
+    penalties: Sequence[float],
+    distortions: Sequence[float],
+    margins: Sequence[float],
+    losses: Sequence[float],
+) -> Figure:
+    """The penalties that a search tries, numbered in order: their distortions, and their losses.
+
+    A negative margin is a success. The losses are drawn against the margins, so that a vertical
+    line is the decision boundary. Numbers that would cover each other are left out.
+    """
+    figure, (left, right) = plt.subplots(2, figsize=(WIDTH, 5.6), layout="constrained")
+    colors = [RED if margin < 0 else BLUE for margin in margins]
+    orders = [math.log(penalty) for penalty in penalties]
+    numbered = [0]
+    for i, order in enumerate(orders):  # later ones would be written over each other
+        if min(abs(order - orders[j]) for j in numbered) > 0.05 * (max(orders) - min(orders)):
+            numbered.append(i)
+    for axis, x, y in ((left, penalties, distortions), (right, margins, losses)):
+        axis.plot(x, y, color=GREY, linewidth=0.8, zorder=1)
+        axis.scatter(x, y, color=colors, s=26, zorder=2)
+        for i in numbered:
+            place = {"xytext": (5, 5), "textcoords": "offset points"}
+            axis.annotate(str(i + 1), (x[i], y[i]), fontsize=9, annotation_clip=False, **place)
+        axis.margins(0.1)
+    left.set(xscale="log", xlabel="penalty", ylabel="distortion")
+    right.set(xlabel="margin (target predicted to the left of 0)", ylabel="loss")
+    right.axvline(0, color="black", linewidth=1)
+    return _finished(figure)
+
+
+def cost_plot(
+    panels: Mapping[str, Sequence[tuple[str, str, float, float]]],
+    *,
+    ours: str,
+    xlabel: str,
+    ylabel: str,
+    highest: float = 1.06,
+) -> Figure:
+    """Distance against cost, a panel for each contest, three panels in a row.
+
+    Args:
+        panels: per title, the settings: a library, its attack, the cost and the distance of each.
+        ours: the library whose settings are joined by a line.
+        xlabel: what the cost is; its axis is logarithmic.
+        ylabel: what the distance is.
+        highest: settings beyond this distance are not drawn.
+    """
+    columns = min(3, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = plt.subplots(
+        rows,
+        columns,
+        figsize=(1.5 * WIDTH, 3.2 * rows),
+        sharex=True,
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    lowest = min(distance for settings in panels.values() for *_, distance in settings) - 0.005
+    others = {row[:2]: None for rows in panels.values() for row in rows if row[0] != ours}
+    styles = dict(
+        zip(others, ((c, m) for m in "os^Dv*" for c in (BLUE, GREY, "black")), strict=False)
+    )
+    for axis, (title, settings) in zip(axes.flat, panels.items(), strict=False):
+        line = sorted((cost, distance) for name, _, cost, distance in settings if name == ours)
+        axis.plot(*zip(*line, strict=True), color=RED, marker="o", markersize=5, zorder=3)
+        for library, attack, cost, distance in settings:
+            if library != ours and distance <= highest:
+                color, marker = styles[library, attack]
+                axis.scatter(cost, distance, color=color, marker=marker, s=28, zorder=2)
+        axis.set(xscale="log", ylim=(lowest, highest))
+        axis.set_title(title, fontsize=10)
+        axis.grid(color="#e6e6e6")
+        axis.set_axisbelow(True)
+    for axis in axes[-1]:
+        axis.set_xlabel(xlabel)
+    for axis in axes[:, 0]:
+        axis.set_ylabel(ylabel)
+    handles = [Line2D([], [], color=RED, marker="o", markersize=5, label=ours)]
+    handles += [
+        Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=" ".join(name))
+        for name, (color, marker) in styles.items()
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     return _finished(figure)
 
 

@@ -21,7 +21,7 @@ NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
 FARTHEST = 10  # how many times its perturbation a row may go to get behind the boundary
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
-FINALISTS = 4  # of them, those that compete
+FINALISTS = 3  # of them, those that compete
 HEAT_STEPS = 6  # projections each of these is given
 
 
@@ -203,6 +203,7 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
     offsets = torch.linalg.vecdot(rows.normals, rows.x[:, None]) - ahead
+    lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
     longest = LONGEST_STEP * (upper - lower)
     nearest = project_to_polytope(
         problem.images,
@@ -211,7 +212,7 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
         lower=lower,
         upper=upper,
         multipliers=rows.multipliers,
-        tolerance=0.1 * AIM * longest * math.sqrt(rows.x.shape[1]),
+        tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
         max_iterations=NEWTON_STEPS,
     )
     length = distortion(rows.x, nearest.x)

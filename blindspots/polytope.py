@@ -37,7 +37,7 @@ def project_to_polytope(
     lower: float = 0.0,
     upper: float = 1.0,
     multipliers: Float[Tensor, "b m"] | None = None,
-    tolerance: float = 1e-5,
+    tolerance: float | Float[Tensor, "b"] = 1e-5,
     max_iterations: int = 50,
 ) -> PolytopeProjection:
     r"""Project each row onto its own polytope, a box cut by a few half-spaces.
@@ -58,8 +58,12 @@ def project_to_polytope(
         lower: bound of every variable.
         upper: bound of every variable.
         multipliers: where to start, from an earlier similar projection; zero by default.
-        tolerance: largest violation, as a distance, that counts as converged.
-        max_iterations: of Newton's method. A row whose polytope is empty never converges.
+        tolerance: largest violation, as a distance, that counts as converged; one number, or one
+            per row.
+        max_iterations: of Newton's method.
+
+    Returns:
+        The nearest points. A row whose polytope is empty has `converged` False.
 
     Raises:
         ValueError: if shapes do not fit, the numbers are not finite, or the lower bound exceeds the
@@ -78,6 +82,7 @@ def project_to_polytope(
     lengths = torch.linalg.vector_norm(normals, dim=2)
     lengths = torch.where(lengths > 0, lengths, 1)
     solution, violation = torch.empty_like(offsets), torch.empty_like(points[:, 0])
+    tolerances = torch.as_tensor(tolerance).to(points).expand(len(points))
     rows = torch.arange(len(points), device=points.device)
     start = torch.zeros_like(offsets) if multipliers is None else multipliers
     dual = _evaluate(polytopes, start, lower, upper)
@@ -87,7 +92,7 @@ def project_to_polytope(
     for iteration in range(max_iterations + 1):
         excess = torch.where(dual.multipliers > 0, dual.gradient.abs(), dual.gradient.clamp(min=0))
         solution[rows], violation[rows] = dual.multipliers, (excess / lengths[rows]).amax(dim=1)
-        going = violation[rows] > tolerance
+        going = violation[rows] > tolerances[rows]
         if iteration == max_iterations or not going.any():
             break
         # Gathering rows costs as much as an iteration: only when it halves what is left.
@@ -98,7 +103,7 @@ def project_to_polytope(
             going = going[going]
         dual = _newton(polytopes, dual, going, lower, upper)
     x = (points - _combine(solution, normals)).clamp(lower, upper)
-    return PolytopeProjection(x, solution, violation, violation <= tolerance)
+    return PolytopeProjection(x, solution, violation, violation <= tolerances)
 
 
 class _Polytopes(NamedTuple):

@@ -101,19 +101,30 @@ def test_a_batch_that_does_not_fit_is_split(network, digits, loss):
         """A device whose memory holds twenty images with their gradients."""
 
         def forward(self, images):
-            if torch.is_grad_enabled() and len(images) > 20 and moved(images):
+            if torch.is_grad_enabled() and len(images) > 20:
                 raise torch.OutOfMemoryError("out of memory")
             return network(images)
-
-    def moved(images):
-        return len(images) != len(data.images) or not torch.equal(
-            images.view_as(data.images), data.images
-        )
 
     usual = lbfgs_attack(network, data.images, targets, loss=loss)
     result = lbfgs_attack(Small().eval(), data.images, targets, loss=loss)
     assert result.success.all()
     assert torch.allclose(result.distortion, usual.distortion, rtol=5e-3)
+
+
+def test_a_batch_that_stops_fitting_is_split(network, digits):
+    """Renewing several gradients of an image at once takes more than the first one did."""
+    data, targets = digits
+    sizes = []
+
+    class Tight(nn.Module):
+        def forward(self, images):
+            sizes.append(len(images))
+            if len(sizes) > 1 and torch.is_grad_enabled() and len(images) > 20:
+                raise torch.OutOfMemoryError("out of memory")
+            return network(images)
+
+    result = lbfgs_attack(Tight().eval(), data.images, targets, loss="margin")
+    assert result.success.all() and sizes[0] == 40
 
 
 def test_one_image_that_does_not_fit_is_an_error(network, digits):
@@ -153,6 +164,9 @@ def test_interrupting_keeps_what_is_finished(network, digits, loss):
     assert torch.equal(part.images[20:], data.images[20:])
     with pytest.raises(KeyboardInterrupt):
         lbfgs_attack(Interrupted().eval(), data.images, targets, **options)
+    with pytest.raises(KeyboardInterrupt):  # nothing is finished, so there is nothing to return
+        model, rest = Interrupted().eval(), data.images[20:]
+        lbfgs_attack(model, rest, targets[20:], progress=True, **options)
 
 
 def test_other_bounds(network, digits):

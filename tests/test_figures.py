@@ -114,3 +114,28 @@ def test_flipbook_links_the_slider_to_described_pictures(monkeypatch):
     assert picture.startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="2 figures need as many labels"):
         figures.flipbook(pages[:2], labels=["1"], alts=["one"], name="n", caption="")
+
+
+def test_search_path_numbers_the_penalties_and_colours_the_successes():
+    figure = figures.search_path([1.0, 10.0, 3.0], [0.3, 0.1, 0.2], [-2.0, 3.0, -0.1], [0.1, 4, 1])
+    left, right = figure.axes
+    assert [text.get_text() for text in left.texts] == ["1", "2", "3"]
+    crowded = figures.search_path([1.0, 10.0, 1.01], [1.0] * 3, [-1.0] * 3, [1.0] * 3)
+    assert [text.get_text() for text in crowded.axes[1].texts] == ["1", "2"]
+    assert right.collections[0].get_offsets().tolist() == [[-2.0, 0.1], [3.0, 4.0], [-0.1, 1.0]]
+    colors = [to_hex(color) for color in left.collections[0].get_facecolors()]
+    assert colors == [figures.RED, figures.BLUE, figures.RED]
+
+
+def test_cost_plot_joins_ours_and_leaves_out_what_is_too_far():
+    panels = {
+        "easy": [("us", "a", 2.0, 0.9), ("us", "a", 1.0, 1.0), ("them", "b", 3.0, 1.05)],
+        "hard": [("us", "a", 2.0, 0.8), ("them", "b", 3.0, 2.0), ("them", "c", 3.0, 1.03)],
+    }
+    figure = figures.cost_plot(panels, ours="us", xlabel="cost", ylabel="distance")
+    easy, hard = figure.axes
+    assert easy.get_title() == "easy" and easy.get_xscale() == "log"
+    assert easy.lines[0].get_xydata().tolist() == [[1.0, 1.0], [2.0, 0.9]]
+    assert [c.get_offsets().tolist() for c in easy.collections] == [[[3.0, 1.05]]]
+    assert [c.get_offsets().tolist() for c in hard.collections] == [[[3.0, 1.03]]]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["us", "them b", "them c"]

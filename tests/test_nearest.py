@@ -49,6 +49,19 @@ def test_an_affine_network_is_attacked_at_the_exact_minimum(victims, name, targe
     assert result.evaluations.double().mean() < 40
 
 
+def test_a_short_way_is_found_as_exactly_as_a_long_one(victims):
+    """Images next to a boundary, where a tolerance fit for the others would be too coarse."""
+    model, data, _ = victims("FC10(1e-2)")
+    minima = affine_minimum(model, data.images, None)
+    near = (data.images + 0.999 * (minima - data.images)).float()
+    near = near[predict(model, near) == data.labels]
+    assert len(near) > 40
+    result = lbfgs_attack(model, near, None, loss="margin")
+    exact = (affine_minimum(model, near, None) - near).flatten(1).norm(dim=1)
+    assert result.success.all()
+    assert (norm(result) <= 1.05 * exact + 1e-5).all()
+
+
 def test_other_classes_compete_without_targets(victims):
     """The nearest class is found by heats; attacking every class in turn finds none nearer."""
     for name in ("FC100-100-10", "convnet"):

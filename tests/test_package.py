@@ -168,10 +168,7 @@ def test_the_books_floors_have_no_cycle():
     assert ours["problem"] == {"networks", "perturbations"}
     assert ours["nearest"] == {"perturbations", "polytope", "problem"}
     assert ours["penalty_search"] == {"box", "perturbations", "problem"}
-    assert ours["attack"] - {"box", "networks", "perturbations"} == {
-        "nearest",
-        "penalty_search",
-        "problem",
-    }
+    searches = {"nearest", "penalty_search", "problem"}
+    assert ours["attack"] == searches | {"box", "perturbations"}
     assert ours["zoo"] == {"data", "networks", "training"}
     assert [name for name, text in sources.items() if "matplotlib" in text] == ["figures"]

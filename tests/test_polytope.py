@@ -46,8 +46,8 @@ def test_the_box_takes_its_share():
 
 def test_agrees_with_scipy_on_random_polytopes(generator):
     points, normals, offsets = random_polytopes(generator)
-    found = project_to_polytope(points, normals, offsets, tolerance=1e-10)
-    assert found.converged.all()
+    found = project_to_polytope(points, normals, offsets, tolerance=1e-10, max_iterations=15)
+    assert found.converged.all()  # so soon only with the right Hessian
     for x, *problem in zip(found.x, points, normals, offsets, strict=True):
         reference = least_distance(*(tensor.numpy() for tensor in problem))
         assert np.allclose(x, reference, atol=1e-8)

@@ -41,10 +41,19 @@ def mutants() -> list[Mutant]:
     ]
     attack = [
         ("1, classes, labels.shape", "0, classes, labels.shape"),
-        ("(already := first_margin <= 0)", "(already := first_margin < -1e9)"),
         ("except torch.OutOfMemoryError:", "except MemoryError:"),
         ("if not (progress and parts):", "if not progress:"),
         ("parts += [_failed(problem)", "[_failed(problem)"),
+    ]
+    problem = [
+        ("(already := first_margin <= 0)", "(already := first_margin < -1e9)"),
+        (
+            "nn.functional.one_hot(first, classes).bool()",
+            "~nn.functional.one_hot(first, classes).bool()",
+        ),
+        ("guard = ROUNDING * logits", "guard = -ROUNDING * logits"),
+        ("other = problem._replace(targets=targets)", "other = problem"),
+        ("first_margin=problem.first_margin[rows]", "first_margin=problem.first_margin"),
     ]
     penalty_search = [
         ("weight[at] * squared_norm + losses", "squared_norm + losses"),
@@ -62,13 +71,13 @@ def mutants() -> list[Mutant]:
         ("normals[row, column] = normals[row, column].lerp(others, weight)", "pass"),
         (".lerp(gradient, share[:, None])", ".lerp(-gradient, share[:, None])"),
         ("1 - LAST_WEIGHT) * (1 + math.cos", "1 - LAST_WEIGHT) * (3 - math.cos"),
-        ("better = reached & (size < smallest[rows.at])", "better = reached"),
         ("offsets.masked_fill(rows.rival < 0, 0)", "offsets"),
         ("outer = torch.where(beyond > 0, 1 + farther, outer)", "pass"),
         (
             "torch.where(success[:, None], point(outer)",
             "torch.where(success[:, None], found.images",
         ),
+        ("tolerance=0.1 * aim[:, 0] / lengths", "tolerance=3e-5 * lengths / lengths"),
         ("argmin(dim=1, keepdim=True)", "argmax(dim=1, keepdim=True)"),
         ("1 / (2 * pressure)", "1 / pressure"),
         ("evaluations[rows.at] += spent", "evaluations[rows.at] += 1"),
@@ -86,7 +95,7 @@ def mutants() -> list[Mutant]:
         ("moving = ((dual.multipliers > 0) | (dual.gradient > 0))", "moving = (dual.gradient > 0)"),
         ("step[left]).clamp(min=0)", "step[left])"),
         ("if worse.any():", "if False:"),
-        ("violation <= tolerance)", "violation <= 1)"),
+        ("violation <= tolerances)", "violation <= 1)"),
         ("left = going.nonzero()[:, 0]", "left = going.nonzero()[:1, 0]"),
         ("normals * dual.free[:, None]", "normals"),
     ]
@@ -144,6 +153,7 @@ def mutants() -> list[Mutant]:
     places = {
         "box": box,
         "attack": attack,
+        "problem": problem,
         "penalty_search": penalty_search,
         "nearest": nearest,
         "polytope": polytope,

@@ -1,0 +1,69 @@
+"""The stored results of the benchmarks: complete, and of the attacks that are compared today."""
+
+import ast
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ATTACKS = ROOT / "benchmarks" / "attacks"
+STORED = json.loads((ATTACKS / "results.json").read_text(encoding="utf-8"))
+NETWORKS = ("FC10(1e-4)", "FC100-100-10", "convnet")
+
+
+def contest(network, targeted):
+    return [r for r in STORED["rows"] if (r["network"], r["targeted"]) == (network, targeted)]
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_every_library_took_part_on_the_same_images(network, targeted):
+    rows = [row for row in contest(network, targeted) if row["library"] != "quadprog"]
+    libraries = {row["library"] for row in rows}
+    assert libraries - {"scipy"} == {"blindspots", "adv-lib", "foolbox", "torchattacks", "ART"}
+    assert ("scipy" in libraries) == targeted
+    assert len(rows) >= 25 and len(
+        {(r["library"], r["attack"], r["setting"]) for r in rows}
+    ) == len(rows)
+    assert all(len(row["l2"]) == row["images"] <= 256 and row["gradients"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_nothing_is_nearer_than_the_exact_minimum(targeted):
+    """A control of the benchmark itself: a shorter perturbation would be an error in it."""
+    *rows, exact = sorted(contest("FC10(1e-4)", targeted), key=lambda r: r["library"] == "quadprog")
+    assert len(exact["l2"]) == 256
+    for row in rows:
+        for found, least in zip(row["l2"], exact["l2"], strict=False):
+            assert found is None or found >= least * (1 - 1e-4)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+@pytest.mark.parametrize("network", NETWORKS)
+def test_ours_succeeded_everywhere(network, targeted):
+    for row in contest(network, targeted):
+        if row["library"] == "blindspots":
+            assert None not in row["l2"] and row["images"] == 256
+
+
+def test_the_settings_that_were_stored_are_those_in_the_code():
+    tree = ast.parse((ATTACKS / "peers.py").read_text(encoding="utf-8"))
+    named = {
+        tuple(argument.value for argument in call.args[:3])
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") == "Setting"
+        and all(isinstance(argument, ast.Constant) for argument in call.args[:3])
+    }
+    stored = {(row["library"], row["attack"], row["setting"]) for row in STORED["rows"]}
+    assert len(named) > 20 and named <= stored
+
+
+def test_versions_are_those_that_the_environment_asks_for():
+    wanted = dict(
+        re.findall(r"^([\w-]+)==(\S+)$", (ATTACKS / "requirements.txt").read_text(), re.M)
+    )
+    for name, version in STORED["versions"].items():
+        assert wanted.get(name, version) == version
