@@ -53,12 +53,14 @@ check-site: $(READY)
 mutants: $(READY)
 	@$(BIN)/python tools/mutants.py
 
-# An environment of its own. One of the libraries needs visdom, whose build needs an old setuptools.
+# An environment of its own, where the package has its pinned versions and the other libraries what
+# they ask for. One of these needs visdom, whose build needs an old setuptools.
 benchmarks/.venv/ready: benchmarks/attacks/requirements.txt constraints.txt
 	@$(PYTHON) -m venv benchmarks/.venv
 	@benchmarks/.venv/bin/python -m pip install -q "setuptools<81" wheel
 	@benchmarks/.venv/bin/python -m pip install -q --no-build-isolation "visdom>=0.2,<0.3"
-	@benchmarks/.venv/bin/python -m pip install -q -c constraints.txt -e . -r $<
+	@benchmarks/.venv/bin/python -m pip install -q -c constraints.txt -e .
+	@benchmarks/.venv/bin/python -m pip install -q -r $<
 	@touch $@
 
 benchmark-attacks: benchmarks/.venv/ready

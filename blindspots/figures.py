@@ -299,9 +299,12 @@ def table(columns: Mapping[str, Sequence[object]], *, caption: str) -> HTML:
     for first, *rest in zip(*columns.values(), strict=True):
         cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
         body += f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>'
+    # A table too wide for the screen scrolls in its box; a keyboard scrolls what has the focus.
+    caption = html.escape(caption)
     return HTML(
-        f'<table class="blindspots-table"><caption>{html.escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<div class="blindspots-scroll" role="region" tabindex="0" aria-label="{caption}">'
+        f'<table class="blindspots-table"><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
 

@@ -44,8 +44,9 @@ def project_to_polytope(
 
     .. math::
 
-        & \text{minimise } \tfrac12 \|x - \text{point}\|_2^2 \\
-        & \text{subject to normals}\, x \le \text{offsets}, \ \text{lower} \le x \le \text{upper}
+        \text{minimise } & \tfrac12 \|x - \text{point}\|_2^2 \\
+        \text{subject to } & \text{normals}\, x \le \text{offsets}, \\
+        & \text{lower} \le x \le \text{upper}
 
     For an affine classifier, with the differences of its logits as normals, this is the paper's
     attack (section 4.1) solved exactly. The dual has one variable per half-space, since for given

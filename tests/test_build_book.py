@@ -47,13 +47,17 @@ def test_fingerprint_depends_on_the_data_and_the_package(build_book, monkeypatch
     train, test = load_images("digits", split="train"), load_images("digits", split="test")
     now = build_book.fingerprint(train)
     assert build_book.fingerprint(train) == now != build_book.fingerprint(test)
-    for name in ("constraints.txt", "_config.yml", "blindspots/data.py"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    stored = "benchmarks/attacks/results.json"
+    for name in ("constraints.txt", "_config.yml", "blindspots/data.py", stored):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("one")
     monkeypatch.setattr(build_book, "ROOT", tmp_path)
     before = build_book.fingerprint(train)
-    (tmp_path / "blindspots" / "data.py").write_text("two")
-    assert build_book.fingerprint(train) != before
+    for name in ("blindspots/data.py", stored):
+        (tmp_path / name).write_text("two")
+        after = build_book.fingerprint(train)
+        assert after != before
+        before = after
 
 
 def test_durations_are_readable(build_facts):

@@ -86,6 +86,7 @@ def test_table_is_accessible_and_escaped():
     html = figures.table({"name": ["<a>", "b"], "value": [1, 2.5]}, caption="A & B").data
     assert '<th scope="row">&lt;a&gt;</th><td>1</td>' in html
     assert "<caption>A &amp; B</caption>" in html and '<th scope="col">value</th>' in html
+    assert 'role="region" tabindex="0" aria-label="A &amp; B"' in html  # scrolls by keyboard
     with pytest.raises(ValueError, match=r"equally long, got \{'a': 1, 'b': 2\}"):
         figures.table({"a": [1], "b": [1, 2]}, caption="")
 

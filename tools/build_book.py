@@ -28,6 +28,7 @@ def fingerprint(data: blindspots.LabelledImages) -> str:
     sources = [ROOT / "constraints.txt", ROOT / "_config.yml"]
     for folder in ("blindspots", "book/extensions"):
         sources += sorted((ROOT / folder).rglob("*.py"))
+    sources += sorted((ROOT / "benchmarks").glob("*/results.json"))
     for source in sources:
         digest.update(source.read_bytes())
     digest.update(f"{data.name} {len(data)} {torch.cuda.is_available()}".encode())
