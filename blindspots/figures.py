@@ -190,7 +190,7 @@ def cost_plot(
     ylabel: str,
     highest: float = 1.06,
 ) -> Figure:
-    """Distance against cost, a panel for each contest, three panels in a row.
+    """Distance against cost, a panel for each contest, two panels in a row.
 
     Args:
         panels: per title, the settings: a library, its attack, the cost and the distance of each.
@@ -199,12 +199,12 @@ def cost_plot(
         ylabel: what the distance is.
         highest: settings beyond this distance are not drawn.
     """
-    columns = min(3, len(panels))
+    columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure, axes = plt.subplots(
         rows,
         columns,
-        figsize=(1.5 * WIDTH, 3.2 * rows),
+        figsize=(WIDTH, 2.6 * rows + 0.8),
         sharex=True,
         sharey=True,
         squeeze=False,
@@ -235,7 +235,7 @@ def cost_plot(
         Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=" ".join(name))
         for name, (color, marker) in styles.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
     return _finished(figure)
 
 
