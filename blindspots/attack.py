@@ -135,7 +135,7 @@ def lbfgs_attack(
             return search_penalty(problem, minimize, steps=steps, on_step=bar.update)
         spent = torch.zeros_like(problem.targets)
         if targets is None:
-            nearest, spent = nearest_class(problem, on_step=bar.update)
+            nearest, spent = nearest_class(problem, steps=steps, on_step=bar.update)
             problem = towards(problem, nearest)
         found = project_repeatedly(problem, steps=steps, on_step=bar.update)
         found = end_on_boundary(problem, found)

@@ -22,7 +22,8 @@ REFINEMENTS = 6  # evaluations that end on the boundary
 FARTHEST = 10  # how many times its perturbation a row may go to get behind the boundary
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
 FINALISTS = 3  # of them, those that compete
-HEAT_STEPS = 6  # projections each of these is given
+HEAT_SHARE = 1 / 16  # of the search's projections that each of these is given,
+LEAST_HEAT = 6  # but at least so many
 
 
 class _Rows(NamedTuple):
@@ -80,14 +81,15 @@ def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int],
 
 
 def nearest_class(
-    problem: Problem, *, on_step: Callable[[int], Any]
+    problem: Problem, *, steps: int, on_step: Callable[[int], Any]
 ) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
     """The class that is not a rival and has the nearest adversarial image, by short heats.
 
     The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
-    boundaries, and the first `FINALISTS` of them are given `HEAT_STEPS` projections each. Also
-    returns the gradient evaluations spent.
+    boundaries, and the first `FINALISTS` of them are given a share of the `steps` that the search
+    will have. Also returns the gradient evaluations spent.
     """
+    heat_steps = max(LEAST_HEAT, round(HEAT_SHARE * steps))
     with torch.no_grad():
         logits = problem.logits(problem.images).masked_fill(problem.rivals, -torch.inf)
     contenders = logits.topk(min(CONTENDERS, logits.shape[1] - 1), dim=1).indices
@@ -101,7 +103,7 @@ def nearest_class(
     finalists = torch.stack(distances, dim=1).argsort(dim=1)[:, :FINALISTS]
     finalists = contenders.gather(1, finalists)
     heats = [
-        project_repeatedly(towards(problem, finalist), steps=HEAT_STEPS, on_step=on_step)
+        project_repeatedly(towards(problem, finalist), steps=heat_steps, on_step=on_step)
         for finalist in finalists.unbind(dim=1)
     ]
     winner = torch.stack([heat.distortion for heat in heats], dim=1).argmin(dim=1, keepdim=True)

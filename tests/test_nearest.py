@@ -10,12 +10,13 @@ from blindspots import (
     convnet,
     distortion,
     lbfgs_attack,
+    nearest,
     predict,
     random_targets,
     trained,
 )
-from blindspots.nearest import end_on_boundary, project_repeatedly
-from blindspots.problem import Found, Problem, margin_at
+from blindspots.nearest import end_on_boundary, nearest_class, project_repeatedly
+from blindspots.problem import Found, Problem, margin_at, state_problem
 
 
 @pytest.fixture
@@ -73,6 +74,22 @@ def test_other_classes_compete_without_targets(victims):
             for shift in range(1, 10)
         ]
         assert result.distortion.mean() <= 1.01 * torch.stack(each).amin(dim=0).mean()
+
+
+def test_a_longer_search_has_longer_heats(victims, monkeypatch):
+    model, data, _ = victims("FC100-100-10", 2)
+    given = []
+
+    def note(problem, *, steps, on_step):
+        given.append(steps)
+        return project_repeatedly(problem, steps=steps, on_step=on_step)
+
+    monkeypatch.setattr(nearest, "project_repeatedly", note)
+    problem = state_problem(model, data.images, None, (0, 1))
+    for steps, heat in ((30, 6), (160, 10)):
+        given.clear()
+        nearest_class(problem, steps=steps, on_step=lambda n: None)
+        assert given == 3 * [heat]
 
 
 @pytest.mark.parametrize("name", ["FC100-100-10", "AE400-10", "convnet"])

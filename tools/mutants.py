@@ -68,6 +68,7 @@ def mutants() -> list[Mutant]:
         ("rows = rows[(succeeds", "rows[(succeeds"),
     ]
     nearest = [
+        ("max(LEAST_HEAT, round(HEAT_SHARE * steps))", "LEAST_HEAT"),
         ("normals[row, column] = normals[row, column].lerp(others, weight)", "pass"),
         (".lerp(gradient, share[:, None])", ".lerp(-gradient, share[:, None])"),
         ("1 - LAST_WEIGHT) * (1 + math.cos", "1 - LAST_WEIGHT) * (3 - math.cos"),
