@@ -15,7 +15,7 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book test lab lint check-site mutants benchmark-attacks clean
+.PHONY: help book test lab lint check-site mutants benchmark-attacks sweep-transfer clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -65,6 +65,10 @@ benchmarks/.venv/ready: benchmarks/attacks/requirements.txt constraints.txt
 
 benchmark-attacks: benchmarks/.venv/ready
 	@benchmarks/.venv/bin/python benchmarks/attacks/run.py $(OPTIONS)
+
+# Resumes after an interruption. OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster.
+sweep-transfer: $(READY)
+	@$(BIN)/python sweeps/transfer.py $(OPTIONS)
 
 clean:
 	rm -rf .venv benchmarks/.venv _build .coverage .pytest_cache .mypy_cache .ruff_cache

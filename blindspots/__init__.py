@@ -1,7 +1,7 @@
 """Blind Spots: why neural networks have adversarial examples.
 
 The package behind the book. In the order in which a reader of Szegedy et al. (2013) meets them:
-images, networks, training, the attack.
+images, networks, training, the attack, who else is fooled.
 """
 
 __version__ = "0.1.0"
@@ -10,15 +10,24 @@ from blindspots.affine import affine_minimum
 from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
 from blindspots.box import BoxMinimum, minimize_box
 from blindspots.data import LabelledImages, load_images, split_halves
+from blindspots.intervals import seed_interval, wilson_interval
 from blindspots.networks import convnet, error_rate, evaluate, margin, mlp, predict
-from blindspots.perturbations import add_gaussian_noise, distortion, rescale_perturbation
+from blindspots.perturbations import (
+    add_equal_noise,
+    add_gaussian_noise,
+    distortion,
+    rescale_perturbation,
+)
 from blindspots.polytope import PolytopeProjection, project_to_polytope
+from blindspots.stored import load_stored
+from blindspots.sweep import run_sweep
 from blindspots.training import (
     fit,
     fit_sparse_autoencoder,
     fit_to_convergence,
     weight_decay_loss,
 )
+from blindspots.transfer import TransferMatrix, transfer_matrix, transfer_verdict
 from blindspots.zoo import RECIPES, trained, training_seconds
 
 __all__ = [
@@ -27,6 +36,8 @@ __all__ = [
     "BoxMinimum",
     "LabelledImages",
     "PolytopeProjection",
+    "TransferMatrix",
+    "add_equal_noise",
     "add_gaussian_noise",
     "affine_minimum",
     "convnet",
@@ -38,6 +49,7 @@ __all__ = [
     "fit_to_convergence",
     "lbfgs_attack",
     "load_images",
+    "load_stored",
     "margin",
     "minimize_box",
     "mlp",
@@ -45,8 +57,13 @@ __all__ = [
     "project_to_polytope",
     "random_targets",
     "rescale_perturbation",
+    "run_sweep",
+    "seed_interval",
     "split_halves",
     "trained",
     "training_seconds",
+    "transfer_matrix",
+    "transfer_verdict",
     "weight_decay_loss",
+    "wilson_interval",
 ]

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -285,6 +286,134 @@ def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlab
     return _finished(figure)
 
 
+def heat_maps(
+    panels: Mapping[str, Float[Tensor, "s r"]],
+    *,
+    sources: Sequence[str],
+    receivers: Sequence[str],
+    differences: Sequence[str] = (),
+) -> Figure:
+    """Matrices of percentages as coloured squares with their numbers, two panels in a row.
+
+    Args:
+        panels: per title, a matrix of shares, drawn on a scale from 0 to 1.
+        sources: names of the rows.
+        receivers: names of the columns.
+        differences: titles of the panels that get two colours instead, white at zero.
+    """
+    rows = -(-len(panels) // 2)
+    height = rows * (0.32 * len(sources) + 1.35)
+    figure, axes = plt.subplots(
+        rows, min(2, len(panels)), figsize=(WIDTH, height), squeeze=False, layout="constrained"
+    )
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    for axis, (title, matrix) in zip(axes.flat, panels.items(), strict=False):
+        difference = title in differences
+        limit = float(matrix.abs().max()) if difference else 1.0
+        axis.imshow(
+            matrix.numpy(),
+            cmap="RdBu_r" if difference else "Reds",
+            vmin=-limit if difference else 0,
+            vmax=limit,
+            aspect="auto",
+        )
+        for (i, j), value in zip(
+            itertools.product(range(len(sources)), range(len(receivers))),
+            matrix.flatten().tolist(),
+            strict=True,
+        ):
+            text = f"{100 * value:+.0f}" if difference else f"{100 * value:.0f}"
+            dark = abs(value) > 0.6 * limit
+            axis.text(
+                j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
+            )
+        axis.set_title(title, fontsize=10)
+        axis.set_xticks(range(len(receivers)), receivers, rotation=60, ha="right", fontsize=8)
+        axis.set_yticks(range(len(sources)), sources, fontsize=8)
+    for axis in axes[:, 1:].flat:
+        axis.set_yticks([])
+    return _finished(figure)
+
+
+def interval_plot(
+    rows: Sequence[str],
+    intervals: tuple[Sequence[float], Sequence[float]],
+    series: Mapping[str, Sequence[float]],
+    *,
+    xlabel: str,
+) -> Figure:
+    """A band per row, and markers that lie in it or do not.
+
+    Args:
+        rows: names.
+        intervals: lower and upper ends of the bands.
+        series: per name, one value per row; red and filled, then hollow.
+        xlabel: what the values are.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * len(rows) + 1.2), layout="constrained")
+    at = range(len(rows))
+    axis.hlines(at, *intervals, color=BLUE, alpha=0.35, linewidth=7, label="95 % band")
+    styles = [(RED, "D", RED), ("black", "o", "none")]
+    for (name, values), (edge, marker, face) in zip(series.items(), styles, strict=False):
+        axis.scatter(
+            values, at, s=26, edgecolors=edge, marker=marker, facecolors=face, label=name, zorder=3
+        )
+    axis.set_yticks(at, rows, fontsize=8)
+    axis.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    axis.grid(color="#e6e6e6")
+    axis.set_axisbelow(True)
+    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, fontsize=9)
+    return _finished(figure)
+
+
+def scatter_plot(
+    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str
+) -> Figure:
+    """Points in one panel, one marker per group; the abscissa is logarithmic."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 4), layout="constrained")
+    styles = [(RED, "D"), (BLUE, "o"), (GREY, "s"), ("black", "^")]
+    for (name, (x, y)), (color, marker) in zip(groups.items(), styles, strict=False):
+        axis.scatter(x, y, color=color, marker=marker, s=26, label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel, xscale="log")
+    for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        formatter("{x:g}")
+    axis.grid(color="#e6e6e6")
+    axis.set_axisbelow(True)
+    axis.legend(frameon=False, fontsize=9)
+    return _finished(figure)
+
+
+def curves(
+    lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    controls: Sequence[str] = (),
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """Lines in one panel, named in a legend; the controls are grey and dashed.
+
+    Args:
+        lines: per name, abscissas and ordinates.
+        controls: names of those that must stay low.
+        xlabel: what the abscissas are.
+        ylabel: what the ordinates are.
+    """
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
+    colors = itertools.cycle([RED, BLUE, "#1b7837", "#762a83", "#b35806", "#01665e"])
+    markers = itertools.cycle("sv^")
+    for name, (x, y) in lines.items():
+        if name in controls:
+            axis.plot(x, y, color=GREY, linestyle="--", marker=next(markers), label=name)
+        else:
+            axis.plot(x, y, color=next(colors), marker=".", label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.grid(color="#e6e6e6")
+    axis.set_axisbelow(True)
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    return _finished(figure)
+
+
 def table(columns: Mapping[str, Sequence[object]], *, caption: str) -> HTML:
     """A table whose first column names the rows; it takes the colours of the page around it.
 
@@ -363,6 +492,13 @@ def flipbook(
     ipywidgets.jslink((slider, "value"), (stack, "selected_index"))
     below = ipywidgets.HTML(f'<p class="blindspots-caption">{html.escape(caption)}</p>')
     return ipywidgets.VBox([slider, stack, below])
+
+
+def image_url(pixels: Float[Tensor, "h w"]) -> str:
+    """A picture of exactly these pixels, black for 1 and white for 0, as the URL of an `<img>`."""
+    buffer = io.BytesIO()
+    plt.imsave(buffer, pixels.numpy(), cmap="gray_r", vmin=0, vmax=1, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def _show(axis: Axes, image: Tensor, signed: bool, limit: float | None = None) -> None:

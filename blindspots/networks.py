@@ -92,9 +92,9 @@ def evaluate(
 
 
 def predict(
-    model: nn.Module, images: Float[Tensor, "n *shape"], *, batch_size: int = 1000
+    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"], *, batch_size: int = 1000
 ) -> Int[Tensor, "n"]:
-    """The class with the largest logit, per image."""
+    """The class with the largest logit (or other score), per image."""
     return evaluate(model, images, batch_size=batch_size).argmax(dim=1)
 
 
@@ -112,7 +112,7 @@ def margin(
 
 
 def error_rate(
-    model: nn.Module, images: Float[Tensor, "n *shape"], labels: Int[Tensor, "n"]
+    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"], labels: Int[Tensor, "n"]
 ) -> float:
     """Share of images, in [0, 1], whose predicted class is not their label.
 

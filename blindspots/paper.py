@@ -26,3 +26,64 @@ TABLE_1 = {
     "FC200-200-10": NetworkRow(0.0, 0.0154, 0.065),
     "AE400-10": NetworkRow(0.0057, 0.019, 0.086),
 }
+
+#: Receivers of Table 2, in the order of its columns.
+TABLE_2_RECEIVERS = tuple(TABLE_1)
+
+#: Error, in [0, 1], of each receiver on images made for each source from the training set.
+TABLE_2 = {
+    "FC10(1e-4)": (1.0, 0.117, 0.227, 0.02, 0.039, 0.027),
+    "FC10(1e-2)": (0.871, 1.0, 0.352, 0.359, 0.273, 0.098),
+    "FC10(1)": (0.719, 0.762, 1.0, 0.481, 0.47, 0.344),
+    "FC100-100-10": (0.289, 0.137, 0.211, 1.0, 0.066, 0.02),
+    "FC200-200-10": (0.382, 0.14, 0.238, 0.203, 1.0, 0.027),
+    "AE400-10": (0.234, 0.16, 0.248, 0.094, 0.066, 1.0),
+}
+
+#: Likewise for Gaussian noise, by its standard deviation.
+TABLE_2_NOISE = {
+    0.1: (0.05, 0.101, 0.183, 0.0, 0.0, 0.008),
+    0.3: (0.156, 0.113, 0.227, 0.05, 0.043, 0.031),
+}
+
+
+@dataclass(frozen=True)
+class HalfRow:
+    """A row of Table 3: a network trained on one half of the training set.
+
+    Attributes:
+        p1_error: share of the first half misclassified, in [0, 1].
+        p2_error: likewise of the second half.
+        test_error: likewise of the test images.
+        distortion: average minimum distortion of the test images.
+    """
+
+    p1_error: float
+    p2_error: float
+    test_error: float
+    distortion: float
+
+
+#: The networks of Tables 3 and 4; the prime marks the one trained on the other half.
+TABLE_3 = {
+    "FC100-100-10": HalfRow(0.0, 0.024, 0.02, 0.062),
+    "FC123-456-10": HalfRow(0.0, 0.025, 0.021, 0.059),
+    "FC100-100-10'": HalfRow(0.023, 0.0, 0.021, 0.058),
+}
+
+#: Error, in [0, 1], of each network of Table 3 on images made for each from the test set.
+TABLE_4 = {
+    "FC100-100-10": (1.0, 0.262, 0.059),
+    "FC123-456-10": (0.0625, 1.0, 0.051),
+    "FC100-100-10'": (0.082, 0.082, 1.0),
+}
+
+#: The same perturbations amplified to a distortion of 0.1.
+TABLE_4_AMPLIFIED = {
+    "FC100-100-10": (1.0, 0.98, 0.43),
+    "FC123-456-10": (0.96, 1.0, 0.22),
+    "FC100-100-10'": (0.27, 0.5, 1.0),
+}
+
+#: Gaussian noise, by its standard deviation.
+TABLE_4_NOISE = {0.06: (0.022, 0.026, 0.024), 0.1: (0.026, 0.028, 0.027)}

@@ -92,6 +92,52 @@ def add_gaussian_noise(
     return _clip(images + scale * noise.to(images.device), bounds)
 
 
+def add_equal_noise(
+    original: Float[Tensor, "n *shape"],
+    perturbed: Float[Tensor, "n *shape"],
+    *,
+    bounds: Bounds | None = None,
+    generator: torch.Generator,
+) -> Float[Tensor, "n *shape"]:
+    """Gaussian noise in place of a perturbation, each image's of exactly the same distortion.
+
+    Args:
+        original: images without perturbation; the noise is added to them.
+        perturbed: the same images with it.
+        bounds: clip to them, and enlarge the noise until what is left has that distortion; None
+            does not clip.
+        generator: source of the noise; it may be on another device than the images.
+
+    Raises:
+        ValueError: if the shapes differ, or there is no room for so much noise between the bounds.
+    """
+    size = distortion(original, perturbed)
+    noise = add_gaussian_noise(
+        torch.zeros_like(original), standard_deviation=1, generator=generator
+    )
+    noise = noise / distortion(noise, torch.zeros_like(noise)).view(-1, *[1] * (original.ndim - 1))
+    low, high = torch.zeros_like(size), size.clone()
+    if bounds is None:
+        return original + _per_image("size", size, original) * noise
+
+    def noisy(scale: Tensor) -> Tensor:
+        return _clip(original + _per_image("size", scale, original) * noise, bounds)
+
+    for _ in range(20):  # the distortion grows with the scale, and is no more than it
+        short = distortion(original, noisy(high)) < size
+        high = torch.where(short, 2 * high, high)
+    if (distortion(original, noisy(high)) < size).any():
+        raise ValueError(
+            f"between {bounds[0]} and {bounds[1]} there is no room for noise of distortion "
+            f"{size.max().item():g}: pass smaller perturbations, or no bounds"
+        )
+    for _ in range(40):
+        middle = (low + high) / 2
+        short = distortion(original, noisy(middle)) < size
+        low, high = torch.where(short, middle, low), torch.where(short, high, middle)
+    return noisy(high)
+
+
 def _per_image(name: str, number: float | Tensor, images: Tensor) -> Tensor:
     """A number, or one per image, in a shape that broadcasts along the images' first axis."""
     values = torch.as_tensor(number, dtype=images.dtype, device=images.device)

@@ -146,7 +146,8 @@ def _train(
 
 _SIGMOID_DECAY = (1e-5, 1e-5, 1e-6)
 
-#: Recipes by name, first the paper's six in the order of its Table 1, then our convnet.
+#: Recipes by name, first those of the paper's Table 1 in its order, then another of its Table 3
+#: and our convnet.
 RECIPES: dict[str, Recipe] = {
     "FC10(1e-4)": Recipe("softmax", (), (1e-4,), "convergence"),
     "FC10(1e-2)": Recipe("softmax", (), (1e-2,), "convergence"),
@@ -164,6 +165,9 @@ RECIPES: dict[str, Recipe] = {
         "autoencoder",
         epochs=17,
         learning_rate=1e-3,
+    ),
+    "FC123-456-10": Recipe(
+        "two sigmoid layers", (123, 456), _SIGMOID_DECAY, "batches", epochs=33, learning_rate=2e-3
     ),
     "convnet": Recipe(
         "two ReLU convolutions",

@@ -1,15 +1,15 @@
 """The stored results of the benchmarks: complete, and of the attacks that are compared today."""
 
 import ast
-import json
 import re
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-ATTACKS = ROOT / "benchmarks" / "attacks"
-STORED = json.loads((ATTACKS / "results.json").read_text(encoding="utf-8"))
+from blindspots import load_stored
+
+ATTACKS = Path(__file__).resolve().parent.parent / "benchmarks" / "attacks"
+STORED = load_stored("attacks")
 NETWORKS = ("FC10(1e-4)", "FC100-100-10", "convnet")
 
 

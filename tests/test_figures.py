@@ -82,6 +82,49 @@ def test_dot_plot_has_a_point_per_row_and_series():
     assert offsets == [[[1, 0], [2, 1]], [[3, 0], [4, 1]]]
 
 
+def test_heat_maps_print_percentages_and_signed_differences():
+    shares = torch.tensor([[0.0, 1.0], [0.25, 0.5]])
+    figure = figures.heat_maps(
+        {"a": shares, "b": shares, "a - b": shares - 0.5},
+        sources=["x", "y"],
+        receivers=["p", "q"],
+        differences=["a - b"],
+    )
+    texts = [[t.get_text() for t in axis.texts] for axis in figure.axes[:3]]
+    assert texts[0] == ["0", "100", "25", "50"] and texts[2] == ["-50", "+50", "-25", "+0"]
+    assert figure.axes[0].images[0].get_clim() == (0, 1)
+    assert figure.axes[2].images[0].get_clim() == (-0.5, 0.5)  # white at zero
+    assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == ["p", "q"]
+
+
+def test_interval_plot_draws_bands_and_markers():
+    figure = figures.interval_plot(
+        ["x", "y"], ([1, 2], [3, 5]), {"ours": [2, 3], "paper": [0, 4]}, xlabel="%"
+    )
+    bands, ours, paper = figure.axes[0].collections
+    assert [s[:, 0].tolist() for s in bands.get_segments()] == [[1, 3], [2, 5]]
+    assert ours.get_offsets().tolist() == [[2, 0], [3, 1]]
+    assert paper.get_offsets().tolist() == [[0, 0], [4, 1]]
+
+
+def test_controls_are_grey_and_dashed():
+    figure = figures.curves(
+        {"real": ([1, 2], [3, 4]), "noise": ([1, 2], [0, 0])},
+        controls=["noise"],
+        xlabel="size",
+        ylabel="error",
+    )
+    real, noise = figure.axes[0].lines
+    assert (noise.get_linestyle(), noise.get_color()) == ("--", figures.GREY)
+    assert real.get_linestyle() == "-" and real.get_ydata().tolist() == [3, 4]
+
+
+def test_scatter_plot_keeps_the_groups_apart():
+    figure = figures.scatter_plot({"a": ([1, 2], [3, 4]), "b": ([5], [6])}, xlabel="x", ylabel="y")
+    offsets = [c.get_offsets().tolist() for c in figure.axes[0].collections]
+    assert offsets == [[[1, 3], [2, 4]], [[5, 6]]] and figure.axes[0].get_xscale() == "log"
+
+
 def test_table_is_accessible_and_escaped():
     html = figures.table({"name": ["<a>", "b"], "value": [1, 2.5]}, caption="A & B").data
     assert '<th scope="row">&lt;a&gt;</th><td>1</td>' in html

@@ -159,8 +159,10 @@ def test_the_books_floors_have_no_cycle():
             "box",
             "polytope",
             "perturbations",
+            "intervals",
             "paper",
             "prose",
+            "sweep",
         )
     )
     assert ours["training"] == {"data", "networks"}
@@ -171,4 +173,6 @@ def test_the_books_floors_have_no_cycle():
     searches = {"nearest", "penalty_search", "problem"}
     assert ours["attack"] == searches | {"box", "perturbations"}
     assert ours["zoo"] == {"data", "networks", "training"}
+    assert ours["transfer"] == {"intervals", "networks"}
+    assert ours["matrix_browser"] == {"figures", "transfer"}
     assert [name for name, text in sources.items() if "matplotlib" in text] == ["figures"]

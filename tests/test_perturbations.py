@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from blindspots import add_gaussian_noise, distortion, rescale_perturbation
+from blindspots import add_equal_noise, add_gaussian_noise, distortion, rescale_perturbation
 
 
 def test_distortion_is_the_root_mean_square():
@@ -50,3 +50,24 @@ def test_noise_refuses_bad_deviations(generator):
     for deviation, message in ((-0.1, "must not be negative"), (torch.ones(2), "one per image")):
         with pytest.raises(ValueError, match=message):
             add_gaussian_noise(images, standard_deviation=deviation, generator=generator)
+
+
+@pytest.mark.parametrize("bounds", [None, (0, 1)])
+def test_equal_noise_has_the_distortion_of_the_twin(bounds, generator):
+    original = torch.rand(5, 1, 6, 6, generator=generator).round()  # all pixels at the bounds
+    perturbed = (original + 0.3 * torch.rand(5, 1, 6, 6, generator=generator)).clamp(0, 1)
+    noisy = add_equal_noise(original, perturbed, bounds=bounds, generator=generator)
+    assert torch.allclose(distortion(original, noisy), distortion(original, perturbed), rtol=1e-4)
+    outside = (noisy < 0).any() or (noisy > 1).any()
+    assert bool(outside) == (bounds is None)
+    again = add_equal_noise(original, perturbed, bounds=bounds, generator=generator)
+    correlation = torch.corrcoef(
+        torch.stack([(noisy - original).flatten(), (again - original).flatten()])
+    )[0, 1]
+    assert abs(correlation) < (0.3 if bounds is None else 0.9)  # another draw
+
+
+def test_equal_noise_needs_room(generator):
+    original = torch.full((1, 1, 4, 4), 0.5)
+    with pytest.raises(ValueError, match=r"no room for noise of distortion 0\.6"):
+        add_equal_noise(original, original + 0.6, bounds=(0, 1), generator=generator)

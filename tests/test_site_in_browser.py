@@ -190,6 +190,29 @@ def test_flipbook_turns_its_pages_by_keyboard(visit, protocol):
     assert len(seen) == 4 and complaints == []
 
 
+@pytest.mark.parametrize("protocol", ["http", "file"])
+def test_cells_of_a_matrix_show_their_images(visit, protocol):
+    base = SITE.as_uri() + "/" if protocol == "file" else None
+    page, complaints = visit("chapters/transfer_hyperparameters.html", base=base)
+
+    def heads():
+        return [p.inner_text() for p in page.locator(".mb-panel:visible b").all()]
+
+    assert heads() == ["Made for FC10(1e-2), shown to FC10(1e-4):"]
+    cell = page.locator("input[aria-label^='Made for FC10(1), shown to convnet:'] + label")
+    cell.click()  # a tap
+    assert heads()[0] == "Made for FC10(1), shown to convnet:"
+    picture = page.locator(".mb-panel:visible i").first
+    assert picture.bounding_box()["width"] == 56
+    assert "data:image/png" in picture.evaluate("e => getComputedStyle(e).backgroundImage")
+    page.mouse.move(0, 0)
+    page.keyboard.press("ArrowRight")
+    assert heads() == ["Made for FC10(1), shown to logistic regression:"]
+    page.locator("input[aria-label^='Made for convnet, shown to FC10(1):'] + label").hover()
+    assert "Made for convnet, shown to FC10(1):" in heads()
+    assert complaints == []
+
+
 def test_search_finds_a_word_of_a_chapter(visit):
     page, complaints = visit("search.html?q=distortion")
     page.wait_for_selector("#search-results li a")

@@ -14,7 +14,9 @@ import torch
 import blindspots
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parents[1] / "book" / "extensions"))
 import check_site
+from book_networks import book_networks
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -28,7 +30,7 @@ def fingerprint(data: blindspots.LabelledImages) -> str:
     sources = [ROOT / "constraints.txt", ROOT / "_config.yml"]
     for folder in ("blindspots", "book/extensions"):
         sources += sorted((ROOT / folder).rglob("*.py"))
-    sources += sorted((ROOT / "benchmarks").glob("*/results.json"))
+    sources += sorted((ROOT / "blindspots" / "stored").glob("*.json"))
     for source in sources:
         digest.update(source.read_bytes())
     digest.update(f"{data.name} {len(data)} {torch.cuda.is_available()}".encode())
@@ -59,10 +61,11 @@ def main() -> None:
         print(f"Note: {notice.message}")
     print(f"Data: {data.name}. Networks: trained now, or read from the cache.", flush=True)
     on_device = data.to("cuda" if torch.cuda.is_available() else "cpu")
-    for number, name in enumerate(blindspots.RECIPES, start=1):
-        blindspots.trained(name, on_device, progress=True)
-        seconds = blindspots.training_seconds(name, on_device)
-        print(f"  {number}/{len(blindspots.RECIPES)} {name}: {seconds:.0f} s", flush=True)
+    networks = book_networks(on_device)
+    for number, (name, (recipe, part, seed)) in enumerate(networks.items(), start=1):
+        blindspots.trained(recipe, part, seed=seed, progress=True)
+        seconds = blindspots.training_seconds(recipe, part, seed=seed)
+        print(f"  {number}/{len(networks)} {name}: {seconds:.0f} s", flush=True)
 
     forget_outdated(fingerprint(data))
     environment = os.environ | {

@@ -151,7 +151,39 @@ def mutants() -> list[Mutant]:
         ("for tensor in (data.images, data.labels):", "for tensor in (data.labels,):"),
         ("scratch = file.with_suffix", "scratch = file or file.with_suffix"),
     ]
+    transfer = [
+        (
+            "[error_rate(receiver, images, labels) for",
+            "[1 - error_rate(receiver, images, labels) for",
+        ),
+        ("tuple(sets), tuple(receivers)", "tuple(receivers), tuple(sets)"),
+    ]
+    intervals = [
+        ("(1 + confidence) / 2)) ** 2 / count", "confidence)) ** 2 / count"),
+        ("middle = (share + z2 / 2) / (1 + z2)", "middle = share"),
+        ("runs.std(dim=0) * (1 / number + new_run)", "runs.std(dim=0) * (1 / number)"),
+        ("number - 1))", "number))"),
+    ]
+    sweep = [
+        ("torch.set_num_threads(1)", "pass"),
+        ("torch.set_num_threads(threads)", "pass"),
+        ("for i in missing)", "for i in range(len(settings)))"),
+        ('if content["sha256"] != _checksum(content["result"]):', "if False:"),
+        ("identity = [code_version(), ", "identity = ["),
+        ("kept[i] for i in range(len(settings))", "kept[i] for i in kept"),
+        ("initial=len(kept), ", ""),
+    ]
+    matrix_browser = [
+        ("SIDE * (k % 8), SIDE * (k // 8)", "SIDE * (k // 8), SIDE * (k % 8)"),
+        (".transpose(1, 2)", ""),
+        ("predicted != labels)", "predicted == labels)"),
+        ("{html.escape(source)}</th>", "{source}</th>"),
+    ]
     places = {
+        "transfer": transfer,
+        "intervals": intervals,
+        "sweep": sweep,
+        "matrix_browser": matrix_browser,
         "box": box,
         "attack": attack,
         "problem": problem,

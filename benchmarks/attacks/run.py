@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+import blindspots
 from blindspots import LabelledImages, load_images, predict, random_targets, trained
 
-HERE = Path(__file__).resolve().parent
 NETWORKS = ("FC10(1e-4)", "FC100-100-10", "convnet")
 IMAGES = 256
 LIBRARIES = (
@@ -57,7 +57,8 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", default=[""], help='settings whose name contains this: "foolbox C&W"'
     )
-    parser.add_argument("--output", type=Path, default=HERE / "results.json")
+    stored = Path(blindspots.__file__).parent / "stored" / "attacks.json"
+    parser.add_argument("--output", type=Path, default=stored)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -201,7 +202,7 @@ def save(file: Path, device: torch.device, data: LabelledImages, rows: list[dict
         "rows": rows,
     }
     scratch = file.with_suffix(".part")
-    scratch.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    scratch.write_text(json.dumps(stored) + "\n", encoding="utf-8")
     scratch.replace(file)
 
 

@@ -138,11 +138,15 @@ def train_images():
 def training():
     """Seconds that each network took to train, as stored with it."""
     import torch
+    from book_networks import book_networks
 
     import blindspots
 
     data = train_images().to("cuda" if torch.cuda.is_available() else "cpu")
-    return {name: blindspots.training_seconds(name, data) for name in blindspots.RECIPES}
+    return {
+        name: blindspots.training_seconds(recipe, part, seed=seed)
+        for name, (recipe, part, seed) in book_networks(data).items()
+    }
 
 
 @functools.cache

@@ -1,0 +1,79 @@
+"""How far a measured error rate may be from the true one: over images, and over training runs."""
+
+from jaxtyping import Float
+from scipy import stats
+from torch import Tensor
+
+Interval = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
+
+
+def wilson_interval(
+    error: Float[Tensor, "*shape"], count: int, *, confidence: float = 0.95
+) -> Interval:
+    """Where the error rate on all images lies, given that on `count` independent ones (Wilson).
+
+    It says nothing about another training of the network; see `seed_interval` for that.
+
+    Args:
+        error: observed shares, in [0, 1].
+        count: number of images behind each.
+        confidence: probability that such an interval holds the true rate, in (0, 1).
+
+    Returns:
+        Lower and upper ends, in [0, 1], of the shape of `error`.
+
+    Raises:
+        ValueError: if a share or the confidence is out of its range, or the count is not positive.
+
+    >>> low, high = wilson_interval(torch.tensor(0.059), 256)
+    >>> print(f"{low:.3f} to {high:.3f}")
+    0.036 to 0.095
+    """
+    _check_confidence(confidence)
+    if count < 1 or not ((error >= 0) & (error <= 1)).all():
+        raise ValueError(
+            f"need shares in [0, 1] of at least one image, got {error.min():g} to "
+            f"{error.max():g} of {count}"
+        )
+    share = error.double()
+    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2 / count
+    middle = (share + z2 / 2) / (1 + z2)
+    half = (z2 * share * (1 - share) + (z2 / 2) ** 2).sqrt() / (1 + z2)
+    return (middle - half).clamp(min=0), (middle + half).clamp(max=1)
+
+
+def seed_interval(
+    runs: Float[Tensor, "runs *shape"], *, confidence: float = 0.95, new_run: bool = False
+) -> Interval:
+    """Where the mean over all runs lies, or one further run, given a few (Student's t).
+
+    Args:
+        runs: one result per run along the first axis: other seeds, hence other initial weights,
+            images and targets. Their spread holds that of the images already.
+        confidence: probability that such an interval holds the mean (or the new run), in (0, 1).
+        new_run: an interval for one further run, which is wider: the one to compare with a number
+            that somebody else measured once.
+
+    Returns:
+        Lower and upper ends, of the shape of one run.
+
+    Raises:
+        ValueError: if there are fewer than two runs, or the confidence is out of its range.
+
+    >>> low, high = seed_interval(torch.tensor([0.1, 0.2, 0.3]))
+    >>> print(f"{low:.2f} to {high:.2f}")
+    -0.05 to 0.45
+    """
+    _check_confidence(confidence)
+    number = len(runs)
+    if number < 2:
+        raise ValueError(f"need at least two runs to see their spread, got {number}")
+    runs = runs.double()
+    t = float(stats.t.ppf((1 + confidence) / 2, number - 1))
+    half = t * runs.std(dim=0) * (1 / number + new_run) ** 0.5
+    return runs.mean(dim=0) - half, runs.mean(dim=0) + half
+
+
+def _check_confidence(confidence: float) -> None:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")

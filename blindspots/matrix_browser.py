@@ -1,0 +1,128 @@
+"""A transfer matrix whose cells, hovered, tapped or reached by keyboard, show the images behind."""
+
+import hashlib
+import html
+from collections.abc import Mapping
+
+import torch
+from IPython.display import HTML
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from blindspots.figures import image_url
+from blindspots.transfer import TransferMatrix
+
+SIDE = 56  # pixels of the screen per image
+POOL = 64  # images per source that examples are taken from
+PER_KIND = 4  # examples misread, and examples read rightly
+
+# Without a script: a cell is a radio button, and the panel beside it is shown while it is chosen.
+STYLE = f"""
+.mb {{ position: relative; padding-bottom: 21rem; }}
+.mb .blindspots-scroll {{ overflow-x: auto; }}
+.mb table {{
+  position: static !important; margin: 0 auto; border-collapse: collapse; font-size: 0.8rem;
+}}
+.mb th {{ font-weight: normal; text-align: left; padding: 0.15rem 0.4rem; }}
+.mb thead th {{ vertical-align: bottom; white-space: nowrap; }}
+.mb thead span {{ writing-mode: vertical-rl; transform: rotate(180deg); }}
+.mb td {{ padding: 0; text-align: center; }}
+.mb td input {{ position: absolute; opacity: 0; pointer-events: none; }}
+.mb td label {{
+  display: block; min-width: 2rem; padding: 0.3rem 0.2rem; cursor: pointer;
+  background: rgb(178 24 43 / calc(0.5 * var(--share)));
+}}
+.mb td input:checked + label {{ box-shadow: inset 0 0 0 2px currentcolor; }}
+.mb td input:focus-visible + label {{ outline: 3px solid #2166ac; outline-offset: 1px; }}
+.mb .mb-panel {{
+  display: none; position: absolute; left: 0; right: 0; bottom: 0; height: 20.5rem;
+  overflow-y: auto; text-align: left; font-size: 0.9rem; line-height: 1.4;
+  background: var(--pst-color-background, var(--jp-layout-color0, canvas));
+}}
+.mb td input:checked ~ .mb-panel {{ display: block; }}
+.mb td:hover > .mb-panel {{ display: block; z-index: 1; }}
+.mb p {{ margin: 0.4rem 0; }}
+.mb ul {{ display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; padding: 0; list-style: none; }}
+.mb li {{ font-size: 0.8rem; text-align: center; margin: 0; }}
+.mb i {{
+  display: block; width: {SIDE}px; height: {SIDE}px; image-rendering: pixelated;
+  background-size: {SIDE * 8}px;
+}}
+"""
+
+
+def matrix_browser(
+    matrix: TransferMatrix,
+    images: Mapping[str, Float[Tensor, "n 1 h w"]],
+    labels: Mapping[str, Int[Tensor, "n"]],
+    predicted: Mapping[tuple[str, str], Int[Tensor, "n"]],
+    *,
+    notes: Mapping[tuple[str, str], str],
+    caption: str,
+) -> HTML:
+    """The matrix in percent; choose a cell to see images of its source, as its receiver reads them.
+
+    Lives in a static page, without kernel or script.
+
+    Args:
+        matrix: as `transfer_matrix` returns it.
+        images: per source, the images shown to the receivers; the first 64 serve as examples.
+        labels: per source, their true classes.
+        predicted: per source and receiver, the classes that the receiver sees.
+        notes: per source and receiver, a sentence for the head of the panel, or none.
+        caption: what the matrix shows, set below it.
+    """
+    name = "mb" + hashlib.sha256(caption.encode()).hexdigest()[:8]  # of the group of buttons
+    head = "".join(f"<th scope='col'><span>{html.escape(r)}</span></th>" for r in matrix.receivers)
+    body, sprites = "", ""
+    for i, source in enumerate(matrix.sources):
+        sprites += f".{name}-{i} {{ background-image: url({_sprite(images[source][:POOL])}); }}\n"
+        body += f"<tr><th scope='row'>{html.escape(source)}</th>"
+        for j, receiver in enumerate(matrix.receivers):
+            share = matrix.error[i, j].item()
+            key = source, receiver
+            chosen = " checked" if (i, j) == (1, 0) else ""
+            title = html.escape(f"Made for {source}, shown to {receiver}")
+            examples = _examples(labels[source][:POOL], predicted[key][:POOL], f"{name}-{i}")
+            body += (
+                f"<td><input type='radio' name='{name}' id='{name}-{i}-{j}'{chosen} "
+                f"aria-label='{title}: {100 * share:.1f} percent misread'>"
+                f"<label for='{name}-{i}-{j}' style='--share: {share:.3f}'>{100 * share:.0f}"
+                f"</label><div class='mb-panel'><p><b>{title}:</b> {100 * share:.1f} % misread. "
+                f"{html.escape(notes.get(key, ''))}</p>{examples}</div></td>"
+            )
+        body += "</tr>"
+    corner = "<th scope='col'>made for ↓, shown to →</th>"
+    return HTML(
+        f"<style>{STYLE}{sprites}</style><div class='mb'><div class='blindspots-scroll'><table>"
+        f"<thead><tr>{corner}{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<p class='blindspots-caption'>{html.escape(caption)}</p></div>"
+    )
+
+
+def _examples(labels: Tensor, predicted: Tensor, sprite: str) -> str:
+    """A few misread images, then a few read rightly."""
+    text = ""
+    for title, chosen in (("Misread", predicted != labels), ("Read rightly", predicted == labels)):
+        found = chosen.nonzero()[:, 0]
+        text += f"<p>{title}, {len(found)} of the first {len(labels)}:</p><ul>"
+        for k in found[:PER_KIND].tolist():
+            x, y = SIDE * (k % 8), SIDE * (k // 8)
+            said = f"a {int(labels[k])}, read as {int(predicted[k])}"
+            text += (
+                f"<li><i class='{sprite}' role='img' aria-label='{said}' "
+                f"style='background-position: -{x}px -{y}px'></i>"
+                f"{int(labels[k])} → {int(predicted[k])}</li>"
+            )
+        text += "</ul>"
+    return text
+
+
+def _sprite(images: Tensor) -> str:
+    """All examples of a source in one picture, eight in a row, as a data URL."""
+    height, width = images.shape[2:]
+    rows = -(-len(images) // 8)
+    canvas = torch.zeros(8 * rows, height, width)
+    canvas[: len(images)] = images[:, 0].detach().cpu()
+    tiled = canvas.view(rows, 8, height, width).transpose(1, 2)
+    return image_url(tiled.reshape(rows * height, 8 * width))

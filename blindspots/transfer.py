@@ -1,0 +1,83 @@
+"""Who else is fooled: images made for some networks, shown to others."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blindspots.intervals import seed_interval
+from blindspots.networks import error_rate
+
+LARGE = 0.1  # "a relatively large fraction" (section 4.2), as we read it
+
+
+@dataclass(frozen=True)
+class TransferMatrix:
+    """What `transfer_matrix` measured.
+
+    Attributes:
+        error: share of each source's images that each receiver misreads, in [0, 1], 64-bit on the
+            CPU.
+        sources: names of the rows.
+        receivers: names of the columns.
+    """
+
+    error: Float[Tensor, "sources receivers"]
+    sources: tuple[str, ...]
+    receivers: tuple[str, ...]
+
+
+def transfer_matrix(
+    receivers: Mapping[str, Callable[[Tensor], Tensor]],
+    sets: Mapping[str, tuple[Tensor, Tensor]],
+) -> TransferMatrix:
+    """Show every set of images to every receiver and count what is misread (Tables 2 and 4).
+
+    An image counts as misread if the predicted class is not its label, whichever class the attack
+    wanted. So the matrix holds the receivers' own errors too: compare it with a row made of the
+    same images without perturbation.
+
+    Args:
+        receivers: networks, or other functions from images to one score per class, by name.
+        sets: images and their true labels, by the network that the images were made for (or by
+            the kind of noise). They need not lie in [0, 1]: the paper's noise does not.
+
+    Raises:
+        ValueError: if there is no receiver or no set, a set is empty, or has not one label per
+            image.
+
+    >>> images, labels = torch.zeros(4, 1, 2, 2), torch.tensor([0, 0, 0, 1])
+    >>> zero = lambda x: torch.tensor([1.0, 0.0]).expand(len(x), 2)
+    >>> transfer_matrix({"always 0": zero}, {"blank": (images, labels)}).error
+    tensor([[0.2500]], dtype=torch.float64)
+    """
+    if not receivers or not sets:
+        raise ValueError(
+            f"need at least one receiver and one set of images, got {len(receivers)} receivers "
+            f"and {len(sets)} sets"
+        )
+    error = [
+        [error_rate(receiver, images, labels) for receiver in receivers.values()]
+        for images, labels in sets.values()
+    ]
+    return TransferMatrix(torch.tensor(error, dtype=torch.float64), tuple(sets), tuple(receivers))
+
+
+def transfer_verdict(excess: Float[Tensor, "runs"]) -> str:
+    """Whether images transfer, by how much more of them is misread than of equally noisy ones.
+
+    The rule, the same for all of the book's claims about transfer: *holds* if, with 95 %
+    confidence, the mean excess over all runs is at least ten points (`LARGE`; the paper speaks of a
+    relatively large fraction); *holds, but small* if it is above zero; else *does not hold*.
+
+    Args:
+        excess: error on adversarial images minus error on the same images with noise of the same
+            size, averaged over the pairs of networks in question, one number per run (seed).
+
+    >>> transfer_verdict(torch.tensor([0.05, 0.06, 0.05]))
+    'holds, but small'
+    """
+    low = seed_interval(excess)[0].item()
+    return "holds" if low >= LARGE else "holds, but small" if low > 0 else "does not hold"

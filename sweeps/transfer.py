@@ -1,0 +1,169 @@
+"""Tables 2 to 4 with several seeds: networks x seeds x training sets x attacks, through joblib.
+
+`make sweep-transfer` runs it on all cores and stores the results for the book. Interrupted, it goes
+on where it stopped.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import os
+from pathlib import Path
+
+import joblib
+import torch
+from torch import nn
+
+import blindspots
+from blindspots import (
+    LabelledImages,
+    add_equal_noise,
+    add_gaussian_noise,
+    error_rate,
+    lbfgs_attack,
+    load_images,
+    predict,
+    random_targets,
+    rescale_perturbation,
+    run_sweep,
+    split_halves,
+    trained,
+    transfer_matrix,
+)
+from blindspots.data import cache_folder
+from blindspots.paper import TABLE_1, TABLE_3
+from blindspots.sweep import code_version
+
+# Per study, the networks: what the book calls each, its recipe, what it is trained on, and what is
+# added to the run's seed, so that two of one recipe do not start from the same weights.
+STUDIES = {
+    "hyperparameters": {name: (name, "train", 0) for name in (*TABLE_1, "convnet")}
+    | {"FC100-100-10, other start": ("FC100-100-10", "train", 100)},
+    "halves": {
+        "FC100-100-10": ("FC100-100-10", "P1", 0),
+        "FC123-456-10": ("FC123-456-10", "P1", 0),
+        "FC100-100-10'": ("FC100-100-10", "P2", 200),
+        "FC100-100-10, other start": ("FC100-100-10", "P1", 100),
+    },
+}
+PAPER = {  # its distortions
+    "hyperparameters": {name: row.distortion for name, row in TABLE_1.items()},
+    "halves": {name: row.distortion for name, row in TABLE_3.items()},
+}
+ATTACKED = {"hyperparameters": "train", "halves": "test"}  # which images, as in the paper
+IMAGES = 256
+NOISE_IMAGES = 10_000
+SIZES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
+
+
+def parts(data: str, seed: int) -> dict[str, LabelledImages]:
+    """The training and the test images, and the two halves of the former."""
+    train, test = load_images(data, split="train"), load_images(data, split="test")
+    p1, p2 = split_halves(train, generator=torch.Generator().manual_seed(seed))
+    return {"train": train, "P1": p1, "P2": p2, "test": test}
+
+
+def network(study: str, name: str, seed: int, sets: dict[str, LabelledImages]) -> nn.Module:
+    recipe, learnt, offset = STUDIES[study][name]
+    return trained(recipe, sets[learnt], seed=seed + offset)
+
+
+def describe(data: str, study: str, name: str, seed: int) -> dict:
+    """Train one network; its errors on clean images and on Gaussian noise (not clipped)."""
+    sets = parts(data, seed)
+    model = network(study, name, seed, sets)
+    attacked = sets[ATTACKED[study]][:NOISE_IMAGES]
+    generator = torch.Generator().manual_seed(seed)
+    noise = {}
+    for size in SIZES:
+        noisy = add_gaussian_noise(attacked.images, standard_deviation=size, generator=generator)
+        noise[str(size)] = error_rate(model, noisy, attacked.labels)
+    clean = {title: error_rate(model, s.images, s.labels) for title, s in sets.items()}
+    return {"clean": clean, "noise": noise}
+
+
+def attack(data: str, study: str, name: str, seed: int, loss: str) -> dict:
+    """Attack one network and show the images, and the controls, to all networks of its study."""
+    sets = parts(data, seed)
+    networks = {other: network(study, other, seed, sets) for other in STUDIES[study]}
+    source, attacked = networks[name], sets[ATTACKED[study]]
+    generator = torch.Generator().manual_seed(seed)
+    drawn = attacked[torch.randperm(len(attacked), generator=generator)[: 4 * IMAGES]]
+    targets = random_targets(drawn.labels, classes=10, generator=generator)
+    read = (predict(source, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
+    found = lbfgs_attack(source, drawn.images[read], targets[read], loss=loss)
+    ok = found.success
+    images, labels, adversarial = drawn.images[read][ok], drawn.labels[read][ok], found.images[ok]
+    change = adversarial - images
+    pooled = change.square().mean().sqrt().item()
+    pixels = torch.randperm(change[0].numel(), generator=generator)
+    shown = {
+        "clean": images,
+        "adversarial": adversarial,
+        "equal noise": add_equal_noise(images, adversarial, generator=generator),
+        "equal noise in the box": add_equal_noise(
+            images, adversarial, bounds=(0, 1), generator=generator
+        ),
+        "other image's": images + change.roll(1, dims=0),
+        "scrambled": images + change.flatten(1)[:, pixels].view_as(change),
+        "paper's size": images + PAPER[study].get(name, pooled) / pooled * change,
+    }
+    for size in SIZES:
+        resized = rescale_perturbation(images, adversarial, to=size)
+        shown[f"size {size}"] = resized
+        shown[f"noise {size}"] = add_equal_noise(images, resized, generator=generator)
+    matrix = transfer_matrix(networks, {key: (x, labels) for key, x in shown.items()})
+    return {
+        "attacked": len(read),
+        "images": len(images),
+        "distortion": pooled,
+        "error": dict(zip(matrix.sources, matrix.error.tolist(), strict=True)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on (default 5)")
+    parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=STUDIES)
+    parser.add_argument("--jobs", type=int, default=-1, help="processes here (default all cores)")
+    parser.add_argument("--dask", help="address of a Dask scheduler, to compute on its cluster")
+    stored = Path(blindspots.__file__).parent / "stored" / "transfer.json"
+    parser.add_argument("--output", type=Path, default=stored)
+    arguments = parser.parse_args()
+    data = load_images(split="train").name
+    trainings = [
+        {"data": data.lower(), "study": study, "name": name, "seed": seed}
+        for study in arguments.studies
+        for name in STUDIES[study]
+        for seed in range(arguments.seeds)
+    ]
+    attacks = [{**t, "loss": loss} for t in trainings for loss in ("cross_entropy", "margin")]
+    folder = cache_folder() / "sweeps"
+    with contextlib.ExitStack() as stack:
+        if arguments.dask:
+            from dask.distributed import Client
+
+            stack.enter_context(Client(arguments.dask))
+            stack.enter_context(joblib.parallel_config(backend="dask"))
+        else:
+            stack.enter_context(joblib.parallel_config(n_jobs=arguments.jobs))
+        described = run_sweep(describe, trainings, folder=folder, progress=True)
+        attacked = run_sweep(attack, attacks, folder=folder, progress=True)
+    results = {
+        "date": datetime.date.today().isoformat(),
+        "data": data,
+        "code": code_version(),
+        "version": blindspots.__version__,
+        "seeds": arguments.seeds,
+        "receivers": {study: list(STUDIES[study]) for study in arguments.studies},
+        "networks": [s | r for s, r in zip(trainings, described, strict=True)],
+        "attacks": [s | r for s, r in zip(attacks, attacked, strict=True)],
+    }
+    scratch = arguments.output.with_suffix(f".{os.getpid()}.part")
+    scratch.write_text(json.dumps(results) + "\n", encoding="utf-8")
+    scratch.replace(arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+import pytest
+import torch
+from scipy import stats
+
+from blindspots import seed_interval, wilson_interval
+
+
+@pytest.mark.parametrize("count", [1, 7, 256])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_wilson_agrees_with_scipy(count, confidence):
+    hits = torch.arange(count + 1)
+    low, high = wilson_interval(hits / count, count, confidence=confidence)
+    for k, a, b in zip(hits.tolist(), low.tolist(), high.tolist(), strict=True):
+        expected = stats.binomtest(k, count).proportion_ci(confidence, method="wilson")
+        assert (a, b) == pytest.approx((expected.low, expected.high), abs=1e-7)
+
+
+def test_wilson_holds_the_truth_as_often_as_it_says():
+    generator = torch.Generator().manual_seed(0)
+    for truth in (0.02, 0.3):
+        drawn = torch.rand(4000, 256, generator=generator) < truth
+        low, high = wilson_interval(drawn.double().mean(dim=1), 256)
+        assert 0.92 < ((low <= truth) & (truth <= high)).double().mean() < 0.98
+
+
+def test_seed_intervals_hold_the_mean_and_a_new_run_as_often_as_they_say():
+    generator = torch.Generator().manual_seed(0)
+    runs = torch.randn(5, 4000, generator=generator)
+    new = torch.randn(4000, generator=generator)
+    low, high = seed_interval(runs)
+    assert 0.94 < ((low <= 0) & (high >= 0)).double().mean() < 0.96
+    low, high = seed_interval(runs, new_run=True)
+    assert 0.94 < ((low <= new) & (new <= high)).double().mean() < 0.96
+
+
+def test_seed_interval_agrees_with_scipy():
+    runs = torch.tensor([[0.1, 0.5], [0.2, 0.5], [0.4, 0.8]])
+    low, high = seed_interval(runs, confidence=0.9)
+    for j in range(2):
+        column = runs[:, j].double()
+        expected = stats.t.interval(0.9, 2, column.mean(), stats.sem(column))
+        assert (low[j].item(), high[j].item()) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: wilson_interval(torch.tensor([1.2]), 5), r"shares in \[0, 1\].*got 1.2 to 1.2"),
+        (lambda: wilson_interval(torch.tensor([0.2]), 0), "at least one image"),
+        (lambda: wilson_interval(torch.tensor([0.2]), 5, confidence=1), "confidence must.*got 1"),
+        (lambda: seed_interval(torch.zeros(1, 3)), "at least two runs.*got 1"),
+        (lambda: seed_interval(torch.zeros(2, 3), confidence=95), "confidence must.*got 95"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

@@ -1,0 +1,178 @@
+import json
+import os
+import re
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+import joblib
+import pytest
+import torch
+
+from blindspots import run_sweep, sweep
+
+ROOT = Path(__file__).resolve().parent.parent
+SETTINGS = [{"seed": seed, "size": size} for seed in range(3) for size in (20, 40)]
+
+
+def make_job():
+    """A function without a home, so that any worker process can get it by value."""
+
+    def job(seed, size):
+        import torch
+
+        generator = torch.Generator().manual_seed(seed)
+        matrix = torch.randn(size, size, generator=generator)
+        return {"sum": (matrix @ matrix).sum().item(), "threads": torch.get_num_threads()}
+
+    return job
+
+
+@pytest.fixture
+def expected(tmp_path):
+    return run_sweep(make_job(), SETTINGS, folder=tmp_path / "expected")
+
+
+def test_results_come_in_the_order_of_the_settings(expected):
+    job = make_job()
+    assert [r["sum"] for r in expected] == [pytest.approx(job(**s)["sum"]) for s in SETTINGS]
+
+
+def test_every_call_has_one_thread_and_the_caller_keeps_theirs(tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        results = run_sweep(make_job(), SETTINGS, folder=tmp_path)
+        assert torch.get_num_threads() == 2 and {r["threads"] for r in results} == {1}
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_processes_give_the_same_results(tmp_path, expected):
+    with joblib.parallel_config(n_jobs=2):
+        assert run_sweep(make_job(), SETTINGS, folder=tmp_path) == expected
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """A real Dask cluster of two worker processes on this machine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Dask's own, which change with its version
+        from dask.distributed import LocalCluster
+
+        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+            yield cluster
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_dask_cluster_gives_the_same_results(tmp_path, expected, cluster):
+    with cluster.get_client() as client, joblib.parallel_config(backend="dask"):
+        assert run_sweep(make_job(), SETTINGS, folder=tmp_path) == expected
+        assert len(client.run(lambda: 0)) == 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_book_s_own_sweep_is_the_same_on_the_cluster(tmp_path, cluster):
+    """Tables 3 and 4 with one seed, here and on the cluster."""
+    results = []
+    for number, where in enumerate(["--jobs=1", f"--dask={cluster.scheduler_address}"]):
+        output = tmp_path / f"{number}.json"
+        words = [sys.executable, ROOT / "sweeps" / "transfer.py", "--seeds=1", "--studies=halves"]
+        environment = os.environ | {"BLINDSPOTS_CACHE": str(tmp_path / str(number))}
+        done = subprocess.run([*words, where, f"--output={output}"], env=environment)
+        assert done.returncode == 0
+        results.append(json.loads(output.read_text()))
+    assert results[0] == results[1]
+    assert len(results[0]["networks"]) == 4 and len(results[0]["attacks"]) == 8
+
+
+def counting(folder):
+    """A job that leaves a trace of every call, and fails while there is no go-ahead."""
+
+    def job(seed):
+        (folder / f"called-{seed}").touch(exist_ok=False)
+        if seed == 2 and not (folder / "go").exists():
+            raise KeyboardInterrupt
+        return seed * 10
+
+    return job
+
+
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path):
+    settings = [{"seed": seed} for seed in range(4)]
+    with pytest.raises(KeyboardInterrupt):
+        run_sweep(counting(tmp_path), settings, folder=tmp_path / "kept")
+    assert {f.name for f in tmp_path.glob("called-*")} == {"called-0", "called-1", "called-2"}
+    (tmp_path / "go").touch()
+    (tmp_path / "called-2").unlink()  # those of 0 and 1 stay: a second call of them would fail
+    results = run_sweep(counting(tmp_path), settings, folder=tmp_path / "kept")
+    assert results == [0, 10, 20, 30]
+
+
+@pytest.mark.parametrize("damage", ["", "{}", '{"result": 7, "sha256": "0"}', "half"])
+def test_a_damaged_result_is_reported_and_computed_again(tmp_path, damage):
+    settings = [{"data": [1.0, 2.0]}, {"data": [3.0]}]
+    assert run_sweep(total, settings, folder=tmp_path) == [3, 3]
+    file = sorted(tmp_path.glob("*.json"))[0]
+    file.write_text(file.read_text()[:30] if damage == "half" else damage)
+    with pytest.warns(UserWarning, match=r"is damaged .*computing again"):
+        assert run_sweep(total, settings, folder=tmp_path) == [3, 3]
+    assert json.loads(file.read_text())["result"] == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+def total(data):
+    return sum(data)
+
+
+def test_other_code_makes_results_outdated(tmp_path, monkeypatch):
+    run_sweep(total, [{"data": [1]}], folder=tmp_path)
+    run_sweep(total, [{"data": [1]}], folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(sweep, "code_version", lambda: "other")
+    run_sweep(total, [{"data": [1]}], folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_change_of_the_function_or_of_the_data_makes_results_outdated(tmp_path, monkeypatch):
+    assert run_sweep(total, [{"data": [1]}], folder=tmp_path) == [1]
+    assert run_sweep(total, [{"data": [1, 1]}], folder=tmp_path) == [2]
+    assert "def total(data)" in sweep._source(total)
+    monkeypatch.setattr(sweep, "_source", lambda function: "changed")
+    run_sweep(total, [{"data": [1]}], folder=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_code_version_is_of_what_computes(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "__file__", str(tmp_path / "sweep.py"))
+    (tmp_path / "attack.py").write_text("one")
+    before = sweep.code_version()
+    (tmp_path / "figures.py").write_text("a picture")
+    assert sweep.code_version() == before
+    (tmp_path / "attack.py").write_text("two")
+    assert sweep.code_version() != before
+
+
+def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):
+    run_sweep(total, [{"data": [1]}], folder=tmp_path)
+    run_sweep(total, [{"data": [1]}, {"data": [2]}], folder=tmp_path, progress=True)
+    assert "2/2" in capsys.readouterr().err
+
+
+def test_what_json_cannot_hold_is_an_error(tmp_path):
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        run_sweep(total, [{"data": torch.ones(2)}], folder=tmp_path)
+
+
+def test_the_sweep_printed_in_the_chapter_runs(tmp_path, monkeypatch):
+    chapter = ROOT / "book" / "chapters" / "transfer_hyperparameters.ipynb"
+    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+    text = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    here, cluster = re.findall(r"```python\n(.*?)```", text, re.S)
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "snippet"}
+    exec(here, names)
+    assert len(names["results"]) == 6 and max(names["results"]) < 0.3
+    assert len(list((tmp_path / "results").iterdir())) == 6
+    assert cluster.splitlines()[-1] == here.splitlines()[-1]  # the same call
