@@ -293,7 +293,7 @@ def heat_maps(
     receivers: Sequence[str],
     differences: Sequence[str] = (),
 ) -> Figure:
-    """Matrices of percentages as coloured squares with their numbers, two panels in a row.
+    """Matrices of percentages as coloured squares with their numbers, one or two in a row.
 
     Args:
         panels: per title, a matrix of shares, drawn on a scale from 0 to 1.
@@ -301,10 +301,11 @@ def heat_maps(
         receivers: names of the columns.
         differences: titles of the panels that get two colours instead, white at zero.
     """
-    rows = -(-len(panels) // 2)
+    columns = min(len(panels), 2 if len(receivers) <= 7 else 1)  # wide enough for the numbers
+    rows = -(-len(panels) // columns)
     height = rows * (0.32 * len(sources) + 1.35)
     figure, axes = plt.subplots(
-        rows, min(2, len(panels)), figsize=(WIDTH, height), squeeze=False, layout="constrained"
+        rows, columns, figsize=(WIDTH, height), squeeze=False, layout="constrained"
     )
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
