@@ -25,6 +25,7 @@ def wilson_interval(
     Raises:
         ValueError: if a share or the confidence is out of its range, or the count is not positive.
 
+    >>> import torch
     >>> low, high = wilson_interval(torch.tensor(0.059), 256)
     >>> print(f"{low:.3f} to {high:.3f}")
     0.036 to 0.095
@@ -60,6 +61,7 @@ def seed_interval(
     Raises:
         ValueError: if there are fewer than two runs, or the confidence is out of its range.
 
+    >>> import torch
     >>> low, high = seed_interval(torch.tensor([0.1, 0.2, 0.3]))
     >>> print(f"{low:.2f} to {high:.2f}")
     -0.05 to 0.45
