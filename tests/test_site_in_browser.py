@@ -207,7 +207,7 @@ def test_cells_of_a_matrix_show_their_images(visit, protocol):
     assert "data:image/png" in picture.evaluate("e => getComputedStyle(e).backgroundImage")
     page.mouse.move(0, 0)
     page.keyboard.press("ArrowRight")
-    assert heads() == ["Made for FC10(1), shown to logistic regression:"]
+    assert heads() == ["Made for FC10(1), shown to twin:"]
     page.locator("input[aria-label^='Made for convnet, shown to FC10(1):'] + label").hover()
     assert "Made for convnet, shown to FC10(1):" in heads()
     assert complaints == []

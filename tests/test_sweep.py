@@ -1,10 +1,4 @@
 import json
-import os
-import re
-import subprocess
-import sys
-import warnings
-from pathlib import Path
 
 import joblib
 import pytest
@@ -12,7 +6,6 @@ import torch
 
 from blindspots import run_sweep, sweep
 
-ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = [{"seed": seed, "size": size} for seed in range(3) for size in (20, 40)]
 
 
@@ -52,39 +45,6 @@ def test_every_call_has_one_thread_and_the_caller_keeps_theirs(tmp_path):
 def test_processes_give_the_same_results(tmp_path, expected):
     with joblib.parallel_config(n_jobs=2):
         assert run_sweep(make_job(), SETTINGS, folder=tmp_path) == expected
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """A real Dask cluster of two worker processes on this machine."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Dask's own, which change with its version
-        from dask.distributed import LocalCluster
-
-        with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
-            yield cluster
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_a_dask_cluster_gives_the_same_results(tmp_path, expected, cluster):
-    with cluster.get_client() as client, joblib.parallel_config(backend="dask"):
-        assert run_sweep(make_job(), SETTINGS, folder=tmp_path) == expected
-        assert len(client.run(lambda: 0)) == 2
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_book_s_own_sweep_is_the_same_on_the_cluster(tmp_path, cluster):
-    """Tables 3 and 4 with one seed, here and on the cluster."""
-    results = []
-    for number, where in enumerate(["--jobs=1", f"--dask={cluster.scheduler_address}"]):
-        output = tmp_path / f"{number}.json"
-        words = [sys.executable, ROOT / "sweeps" / "transfer.py", "--seeds=1", "--studies=halves"]
-        environment = os.environ | {"BLINDSPOTS_CACHE": str(tmp_path / str(number))}
-        done = subprocess.run([*words, where, f"--output={output}"], env=environment)
-        assert done.returncode == 0
-        results.append(json.loads(output.read_text()))
-    assert results[0] == results[1]
-    assert len(results[0]["networks"]) == 4 and len(results[0]["attacks"]) == 8
 
 
 def counting(folder):
@@ -163,16 +123,3 @@ def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):
 def test_what_json_cannot_hold_is_an_error(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         run_sweep(total, [{"data": torch.ones(2)}], folder=tmp_path)
-
-
-def test_the_sweep_printed_in_the_chapter_runs(tmp_path, monkeypatch):
-    chapter = ROOT / "book" / "chapters" / "transfer_hyperparameters.ipynb"
-    cells = json.loads(chapter.read_text(encoding="utf-8"))["cells"]
-    text = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
-    here, cluster = re.findall(r"```python\n(.*?)```", text, re.S)
-    monkeypatch.chdir(tmp_path)
-    names = {"__name__": "snippet"}
-    exec(here, names)
-    assert len(names["results"]) == 6 and max(names["results"]) < 0.3
-    assert len(list((tmp_path / "results").iterdir())) == 6
-    assert cluster.splitlines()[-1] == here.splitlines()[-1]  # the same call
