@@ -123,3 +123,9 @@ def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):
 def test_what_json_cannot_hold_is_an_error(tmp_path):
     with pytest.raises(TypeError, match="not JSON serializable"):
         run_sweep(total, [{"data": torch.ones(2)}], folder=tmp_path)
+
+
+def test_the_order_is_that_of_the_settings_also_when_the_last_were_kept(tmp_path):
+    settings = [{"data": [number]} for number in range(4)]
+    run_sweep(total, settings[2:], folder=tmp_path)
+    assert run_sweep(total, settings, folder=tmp_path) == [0, 1, 2, 3]
