@@ -25,6 +25,7 @@ help:
 	@echo "make check-site  open the built book in Chromium and check every page"
 	@echo "make mutants     break each core function and see a test fail"
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
+	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
 	@echo "make clean       remove everything that make has made"
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
