@@ -229,3 +229,24 @@ def test_many_classes_and_three_channels(generator):
     labels = predict(model, images)
     result = lbfgs_attack(model, images, None, loss="margin")
     assert result.success.all() and (predict(model, result.images) != labels).all()
+
+
+class Discs(nn.Module):
+    """Class 0 is what lies outside two discs of two-dimensional images."""
+
+    centres = torch.tensor([[0.4, 0.5], [0.6, 0.5]])
+
+    def forward(self, images):
+        squares = (images.flatten(1)[:, None] - self.centres).square().sum(dim=2)
+        return torch.cat([torch.zeros(len(images), 1), 0.1 - squares], dim=1)
+
+
+def test_every_rival_that_is_known_is_linearised_afresh():
+    images, targets = torch.tensor([0.4, 0.6]).view(1, 1, 1, 2), torch.tensor([0])
+    problem = state_problem(Discs().eval(), images, targets, (0, 1))
+    rows = nearest._start(problem)
+    for point in ([0.4, 0.6], [0.7, 0.4]):  # the first disc is ahead, then the second
+        rows = rows._replace(x=torch.tensor([point]))
+        rows, _, _ = nearest._linearise(problem, rows, 1.0)
+    assert rows.rival.tolist() == [[1, 2]]
+    assert torch.allclose(rows.normals[0], -2 * (rows.x - Discs.centres))
