@@ -15,7 +15,7 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book test lab lint check-site mutants benchmark-attacks sweep-transfer clean
+.PHONY: help book test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -25,6 +25,7 @@ help:
 	@echo "make check-site  open the built book in Chromium and check every page"
 	@echo "make mutants     break each core function and see a test fail"
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
+	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
 	@echo "make clean       remove everything that make has made"
 
@@ -66,6 +67,9 @@ benchmarks/.venv/ready: benchmarks/attacks/requirements.txt constraints.txt
 
 benchmark-attacks: benchmarks/.venv/ready
 	@benchmarks/.venv/bin/python benchmarks/attacks/run.py $(OPTIONS)
+
+benchmark-lipschitz: $(READY)
+	@$(BIN)/python benchmarks/lipschitz/run.py $(OPTIONS)
 
 # Resumes after an interruption. OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster.
 sweep-transfer: $(READY)

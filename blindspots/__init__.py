@@ -1,7 +1,7 @@
 """Blind Spots: why neural networks have adversarial examples.
 
 The package behind the book. In the order in which a reader of Szegedy et al. (2013) meets them:
-images, networks, training, the attack, who else is fooled.
+images, networks, training, the attack, who else is fooled, what no attack can do.
 """
 
 __version__ = "0.1.0"
@@ -11,7 +11,17 @@ from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
 from blindspots.box import BoxMinimum, minimize_box
 from blindspots.data import LabelledImages, load_images, split_halves
 from blindspots.intervals import seed_interval, wilson_interval
+from blindspots.lipschitz import (
+    LayerBound,
+    NetworkBound,
+    certified_radius,
+    largest_gradient,
+    layer_bounds,
+    pair_bounds,
+)
+from blindspots.lipsdp import lipsdp_bound, lipsdp_pair_bounds
 from blindspots.networks import convnet, error_rate, evaluate, margin, mlp, predict
+from blindspots.operator_norms import conv_norm, dense_norm
 from blindspots.perturbations import (
     add_equal_noise,
     add_gaussian_noise,
@@ -35,24 +45,34 @@ __all__ = [
     "AdversarialImages",
     "BoxMinimum",
     "LabelledImages",
+    "LayerBound",
+    "NetworkBound",
     "PolytopeProjection",
     "TransferMatrix",
     "add_equal_noise",
     "add_gaussian_noise",
     "affine_minimum",
+    "certified_radius",
+    "conv_norm",
     "convnet",
+    "dense_norm",
     "distortion",
     "error_rate",
     "evaluate",
     "fit",
     "fit_sparse_autoencoder",
     "fit_to_convergence",
+    "largest_gradient",
+    "layer_bounds",
     "lbfgs_attack",
+    "lipsdp_bound",
+    "lipsdp_pair_bounds",
     "load_images",
     "load_stored",
     "margin",
     "minimize_box",
     "mlp",
+    "pair_bounds",
     "predict",
     "project_to_polytope",
     "random_targets",

@@ -343,6 +343,7 @@ def interval_plot(
     series: Mapping[str, Sequence[float]],
     *,
     xlabel: str,
+    band: str = "95 % band",
 ) -> Figure:
     """A band per row, and markers that lie in it or do not.
 
@@ -351,10 +352,11 @@ def interval_plot(
         intervals: lower and upper ends of the bands.
         series: per name, one value per row; red and filled, then hollow.
         xlabel: what the values are.
+        band: what the bands are.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * len(rows) + 1.2), layout="constrained")
     at = range(len(rows))
-    axis.hlines(at, *intervals, color=BLUE, alpha=0.35, linewidth=7, label="95 % band")
+    axis.hlines(at, *intervals, color=BLUE, alpha=0.35, linewidth=7, label=band)
     styles = [(RED, "D", RED), ("black", "o", "none")]
     for (name, values), (edge, marker, face) in zip(series.items(), styles, strict=False):
         axis.scatter(
@@ -382,6 +384,29 @@ def scatter_plot(
     axis.grid(color="#e6e6e6")
     axis.set_axisbelow(True)
     axis.legend(frameon=False, fontsize=9)
+    return _finished(figure)
+
+
+def sandwich_plot(distances: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> Figure:
+    """Several distances of every image, one above the other; images in the order of the last.
+
+    Args:
+        distances: per name, one positive number per image; the axis is logarithmic.
+        xlabel: what the images are.
+        ylabel: what the numbers are.
+    """
+    *lower, highest = distances.values()
+    order = sorted(range(len(highest)), key=highest.__getitem__)
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
+    colors = (*(GREY, "#b35806", BLUE, "#1b7837")[: len(lower)], RED)
+    for (name, values), color in zip(distances.items(), colors, strict=True):
+        points = [values[i] for i in order]
+        axis.scatter(range(1, len(order) + 1), points, color=color, s=9, label=name)
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.grid(color="#e6e6e6")
+    axis.set_axisbelow(True)
+    axis.legend(frameon=False, fontsize=9, reverse=True, markerscale=2)
     return _finished(figure)
 
 

@@ -87,3 +87,15 @@ TABLE_4_AMPLIFIED = {
 
 #: Gaussian noise, by its standard deviation.
 TABLE_4_NOISE = {0.06: (0.022, 0.026, 0.024), 0.1: (0.026, 0.028, 0.027)}
+
+#: Upper bounds of the layers of AlexNet (Krizhevsky et al. 2012).
+TABLE_5 = {
+    "Conv. 1": 2.75,
+    "Conv. 2": 10.0,
+    "Conv. 3": 7.0,
+    "Conv. 4": 7.5,
+    "Conv. 5": 11.0,
+    "FC. 1": 3.12,
+    "FC. 2": 4.0,
+    "FC. 3": 4.0,
+}

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 from blindspots import load_stored
 
@@ -67,3 +68,43 @@ def test_versions_are_those_that_the_environment_asks_for():
     )
     for name, version in STORED["versions"].items():
         assert wanted.get(name, version) == version
+
+
+def test_every_layer_was_measured_with_every_method():
+    rows = load_stored("lipschitz")["rows"]
+    counts = {n: sum(r["network"] == n for r in rows) for n in ("convnet", "ResNet-20", "AlexNet")}
+    assert counts == {"convnet": 2, "ResNet-20": 19, "AlexNet": 5}
+    source = (ATTACKS.parent / "lipschitz" / "methods.py").read_text(encoding="utf-8")
+    for row in rows:
+        assert all(f'"{name}"' in source for name in row["values"])
+        assert row["values"].keys() == row["cpu_seconds"].keys() and len(row["values"]) == 9
+
+
+def test_our_bounds_of_layers_are_bounds_and_keep_what_is_promised():
+    rows = load_stored("lipschitz")["rows"]
+    for row in rows:
+        assert 1 - 1e-9 <= row["values"]["ours, tight"] / row["exact"] <= 1.001
+        assert 1 - 1e-9 <= row["values"]["ours, Fourier"] / row["exact"] <= 2.1
+        assert row["values"]["power iteration, 100 steps"] <= row["exact"] * (1 + 1e-5)
+
+
+@pytest.mark.parametrize("stride, padding", [(1, 1), (2, 0), (2, 2)])
+def test_the_benchmarked_methods_are_what_they_say(stride, padding, monkeypatch, generator):
+    monkeypatch.syspath_prepend(str(ATTACKS.parent / "lipschitz"))
+    import methods
+
+    weight = torch.randn(3, 2, 3, 3, generator=generator)
+    layer = methods.Layer("", "", weight, 8, stride, padding)
+    units = torch.eye(2 * 64).view(-1, 2, 8, 8)
+    norm = torch.linalg.matrix_norm(layer(units).flatten(1).double(), 2).item()
+    values = {name: method(layer) for name, method in methods.METHODS.items()}
+    assert methods.exact(layer) == pytest.approx(norm, rel=1e-6)
+    assert values["power iteration, 100 steps"] == pytest.approx(norm, rel=1e-2)
+    assert values["paper, as printed"] == pytest.approx(values["ours, Fourier"] / stride, rel=1e-5)
+    assert values["Gram iteration, 6 steps"] == pytest.approx(
+        values["Sedghi et al., FFT"], rel=0.02
+    )
+    assert values["Gram iteration, 6 steps"] >= values["Sedghi et al., FFT"]
+    assert values["reshaped kernel"] == pytest.approx(
+        torch.linalg.matrix_norm(weight.flatten(1), 2).item(), rel=1e-5
+    )

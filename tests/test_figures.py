@@ -125,6 +125,16 @@ def test_scatter_plot_keeps_the_groups_apart():
     assert offsets == [[[1, 3], [2, 4]], [[5, 6]]] and figure.axes[0].get_xscale() == "log"
 
 
+def test_sandwich_plot_sorts_the_images_by_the_last_distance():
+    figure = figures.sandwich_plot({"low": [1, 2, 3], "high": [9, 7, 8]}, xlabel="x", ylabel="y")
+    high, low = ({tuple(p) for p in c.get_offsets().tolist()} for c in figure.axes[0].collections)
+    assert {frozenset(high), frozenset(low)} == {
+        frozenset({(1, 7), (2, 8), (3, 9)}),
+        frozenset({(1, 2), (2, 3), (3, 1)}),
+    }
+    assert figure.axes[0].get_yscale() == "log"
+
+
 def test_table_is_accessible_and_escaped():
     html = figures.table({"name": ["<a>", "b"], "value": [1, 2.5]}, caption="A & B").data
     assert '<th scope="row">&lt;a&gt;</th><td>1</td>' in html

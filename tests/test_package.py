@@ -157,6 +157,7 @@ def test_the_books_floors_have_no_cycle():
             "data",
             "networks",
             "box",
+            "enclosure",
             "polytope",
             "perturbations",
             "intervals",
@@ -173,6 +174,9 @@ def test_the_books_floors_have_no_cycle():
     searches = {"nearest", "penalty_search", "problem"}
     assert ours["attack"] == searches | {"box", "perturbations"}
     assert ours["zoo"] == {"data", "networks", "training"}
+    assert ours["operator_norms"] == {"enclosure"}
+    assert ours["lipsdp"] == {"enclosure", "operator_norms"}
+    assert ours["lipschitz"] == {"enclosure", "networks", "operator_norms"}
     assert ours["transfer"] == {"intervals", "networks"}
     assert ours["matrix_browser"] == {"figures", "transfer"}
     assert [name for name, text in sources.items() if "matplotlib" in text] == ["figures"]

@@ -9,8 +9,8 @@ def load_stored(name: str) -> dict[str, Any]:
     """The stored results of a benchmark or a sweep.
 
     Args:
-        name: `"attacks"`, made by `make benchmark-attacks`, or `"transfer"`, made by
-            `make sweep-transfer`.
+        name: `"attacks"`, made by `make benchmark-attacks`, `"lipschitz"`, made by
+            `make benchmark-lipschitz`, or `"transfer"`, made by `make sweep-transfer`.
 
     Raises:
         ValueError: if there are no stored results of that name.

@@ -1,0 +1,116 @@
+"""Compare bounds and estimates of the norms of convolutions: one run, one table; and Table 5.
+
+Everything runs in one process with one thread; costs are comparable within a run only.
+"""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from methods import METHODS, Layer, exact
+from torch import nn
+from tqdm import tqdm
+
+import blindspots
+from blindspots import dense_norm, load_images, trained
+from blindspots.alexnet import load_alexnet
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    stored = Path(blindspots.__file__).parent / "stored" / "lipschitz.json"
+    parser.add_argument("--output", type=Path, default=stored)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    data = load_images(split="train")
+    model, pretrained = load_alexnet()
+    layers = [*book_layers(data), *resnet_layers(), *alexnet_layers(model)]
+    small = Layer("", "", torch.randn(2, 2, 3, 3), 6, 1, 1)
+    for method in METHODS.values():  # loaded before the clock runs
+        method(small)
+    rows = []
+    for layer in (bar := tqdm(layers)):
+        bar.set_description(f"{layer.network} {layer.name}")
+        rows.append(measure(layer))
+    dense = {
+        f"FC. {number}": dense_norm(layer.weight)
+        for number, layer in enumerate(
+            [m for m in model.classifier if isinstance(m, nn.Linear)], start=1
+        )
+    }
+    content = {
+        "date": datetime.date.today().isoformat(),
+        "device": f"{platform.machine()} CPU",
+        "data": data.name,
+        "versions": {
+            name: importlib.metadata.version(name) for name in ("torch", "torchvision", "scipy")
+        },
+        "alexnet_pretrained": pretrained,
+        "alexnet_dense": dense,
+        "rows": rows,
+    }
+    scratch = arguments.output.with_suffix(".part")
+    scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    os.replace(scratch, arguments.output)
+
+
+def measure(layer: Layer) -> dict:
+    values, seconds = {}, {}
+    for name, method in METHODS.items():
+        start = time.process_time()
+        values[name] = method(layer)
+        seconds[name] = time.process_time() - start
+    return {
+        "network": layer.network,
+        "layer": layer.name,
+        "shape": list(layer.weight.shape),
+        "size": layer.size,
+        "stride": layer.stride,
+        "padding": layer.padding,
+        "exact": exact(layer),
+        "values": values,
+        "cpu_seconds": seconds,
+    }
+
+
+def book_layers(data: blindspots.LabelledImages) -> Iterator[Layer]:
+    """Of the book's convolutional network, trained."""
+    size = data.images.shape[2]
+    model = trained("convnet", data, progress=True)
+    convolutions = [m for m in model if isinstance(m, nn.Conv2d)]
+    for number, layer in enumerate(convolutions, start=1):
+        yield Layer("convnet", f"Conv. {number}", layer.weight.detach(), size, 1, 1)
+        size //= 2
+
+
+def resnet_layers() -> Iterator[Layer]:
+    """All nineteen of a ResNet-20 for 32 x 32 images, at their initial weights."""
+    generator = torch.Generator().manual_seed(0)
+    size, inputs, number = 32, 3, 0
+    for outputs, stride, times in ((16, 1, 7), (32, 2, 1), (32, 1, 5), (64, 2, 1), (64, 1, 5)):
+        for _ in range(times):
+            weight = torch.empty(outputs, inputs, 3, 3)
+            nn.init.kaiming_normal_(weight, generator=generator)
+            number += 1
+            yield Layer("ResNet-20", f"Conv. {number}", weight, size, stride, 1)
+            size, inputs = size // stride, outputs
+
+
+def alexnet_layers(model: nn.Module) -> Iterator[Layer]:
+    """All five, at 224 x 224 pixels."""
+    sizes = 224, 27, 13, 13, 13
+    convolutions = [m for m in model.features if isinstance(m, nn.Conv2d)]
+    for number, (layer, size) in enumerate(zip(convolutions, sizes, strict=True), start=1):
+        weight, stride, padding = layer.weight.detach(), layer.stride[0], layer.padding[0]
+        yield Layer("AlexNet", f"Conv. {number}", weight, size, stride, padding)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from blindspots.operator_norms import conv_norm, dense_norm
+
+
+def as_matrix(weight, size, **options):
+    """The layer as a matrix, column by column."""
+    inputs = weight.shape[1] * options.get("groups", 1)
+    impulses = torch.eye(inputs * math.prod(size), dtype=torch.float64).view(-1, inputs, *size)
+    return F.conv2d(impulses, weight.double(), **options).flatten(1).T
+
+
+def exact(weight, size, **options):
+    return torch.linalg.matrix_norm(as_matrix(weight, size, **options), 2).item()
+
+
+def random_layer(generator):
+    """Any convolution that fits: kernels to 11, strides to 4, groups, unequal axes."""
+
+    def draw(low, high):
+        return int(torch.randint(low, high + 1, (), generator=generator))
+
+    while True:
+        groups = draw(1, 3)
+        shape = draw(1, 3) * groups, draw(1, 3), draw(1, 11), draw(1, 11)
+        size = draw(4, 14), draw(4, 14)
+        options = {
+            "stride": (draw(1, 4), draw(1, 4)),
+            "padding": (draw(0, 5), draw(0, 5)),
+            "dilation": (draw(1, 3), draw(1, 3)),
+            "groups": groups,
+        }
+        spans = [d * (k - 1) + 1 for d, k in zip(options["dilation"], shape[2:], strict=True)]
+        if all(n + 2 * p >= e for n, p, e in zip(size, options["padding"], spans, strict=True)):
+            weight = torch.randn(shape, generator=generator)
+            return weight * 10.0 ** draw(-12, 4), size, options
+
+
+def test_never_below_the_norm_and_tight(generator):
+    for _ in range(150):
+        weight, size, options = random_layer(generator)
+        true = exact(weight, size, **options)
+        fast = conv_norm(weight, size, tight=False, **options)
+        tight = conv_norm(weight, size, **options)
+        assert true <= tight <= 1.001 * true + 1e-300
+        assert tight <= fast
+
+
+@pytest.mark.parametrize("shape", [(3, 7), (40, 40), (60, 5), (1, 1)])
+@pytest.mark.parametrize("scale", [1e-20, 1.0, 1e8])
+def test_dense_is_just_above_the_largest_singular_value(generator, shape, scale):
+    weight = scale * torch.randn(shape, generator=generator)
+    true = torch.linalg.svdvals(weight.double())[0].item()
+    assert true <= dense_norm(weight) <= true * (1 + 1e-10)
+
+
+def test_an_orthogonal_layer_has_norm_one(generator):
+    basis = torch.linalg.qr(torch.randn(30, 30, generator=generator, dtype=torch.float64)).Q
+    assert 1 - 1e-14 <= dense_norm(basis) <= 1 + 1e-10
+    assert 1 - 1e-14 <= conv_norm(basis[:, :, None, None], (5, 5)) <= 1.0005
+
+
+def test_a_sum_over_windows_in_closed_form():
+    """A kernel of ones on n pixels without padding, stride k: sqrt(k) per axis."""
+    ones = torch.ones(1, 1, 3, 2)
+    assert conv_norm(ones, (9, 8), stride=(3, 2)) == pytest.approx(math.sqrt(6), rel=1e-3)
+
+
+def test_three_taps_with_zero_padding_in_closed_form():
+    """[1, 1, 1] on n pixels with padding 1 has the eigenvalue 1 + 2 cos(pi / (n + 1))."""
+    ones, n = torch.ones(1, 1, 1, 3), 7
+    true = 1 + 2 * math.cos(math.pi / (n + 1))
+    assert true <= conv_norm(ones, (1, n), padding=(0, 1)) <= 1.001 * true
+    assert conv_norm(ones, (1, n), padding=(0, 1), tight=False) == pytest.approx(3)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+def test_fourier_is_exact_on_the_torus(generator, stride):
+    """Equation (1) with 1 / stride, against the matrix of the circular convolution."""
+    weight = torch.randn(3, 2, 3, 3, generator=generator, dtype=torch.float64)
+    size = 12
+    impulses = torch.eye(2 * size**2, dtype=torch.float64).view(-1, 2, size, size)
+    wrapped = F.pad(impulses, (0, 2, 0, 2), mode="circular")
+    circular = F.conv2d(wrapped, weight, stride=stride).flatten(1)
+    true = torch.linalg.matrix_norm(circular, 2).item()
+    found = conv_norm(weight, (size, size), stride=(stride, stride), tight=False)
+    assert found == pytest.approx(true, rel=1e-9)
+    assert true <= found
+
+
+def test_zero_weights_have_norm_zero():
+    assert dense_norm(torch.zeros(3, 2)) < 1e-100
+    assert conv_norm(torch.zeros(2, 2, 3, 3), (5, 5)) < 1e-100
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: dense_norm(torch.zeros(2)), r"a matrix, got shape \(2,\)"),
+        (lambda: dense_norm(torch.tensor([[torch.nan]])), "NaN"),
+        (lambda: conv_norm(torch.ones(2, 2), (4, 4)), "four axes"),
+        (lambda: conv_norm(torch.ones(3, 1, 1, 1), (4, 4), groups=2), "2 groups"),
+        (lambda: conv_norm(torch.ones(1, 1, 5, 5), (4, 4)), r"kernel of \(5, 5\).*does not fit"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
