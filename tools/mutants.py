@@ -14,6 +14,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 
 
+PATIENCE = 600  # seconds: a function that never returns is noticed too
 TESTED_IN = {"enclosure": "operator_norms"}  # what is not tested by its own name
 
 
@@ -264,10 +265,15 @@ def mutants() -> list[Mutant]:
 
 
 def passes(folder: Path, tests: str) -> bool:
-    """Whether these tests pass on the copy of the package in the folder."""
+    """Whether these tests pass, in time, on the copy of the package in the folder."""
     words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-cov", tests]
     environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    try:
+        done = subprocess.run(
+            words, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return False
     if done.returncode not in (0, 1):
         sys.exit(f"the tests in {tests} did not run:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
     return done.returncode == 0
