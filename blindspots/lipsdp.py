@@ -32,8 +32,8 @@ def lipsdp_bound(model: nn.Sequential) -> float:
 
     .. math::
 
-        M = 2 \Lambda - \beta^2 \Lambda W M'^{-1} W^T \Lambda,
-        \qquad L^2 = \lambda_{\max}(V M^{-1} V^T),
+        M &= 2 \Lambda - \beta^2 \Lambda W M'^{-1} W^T \Lambda, \\
+        L^2 &= \lambda_{\max}(V M^{-1} V^T),
 
     M' = I in front of the first layer and V the last weight matrix. Any weights with M positive
     definite give a bound, and the best of them are found by an interior-point method.
