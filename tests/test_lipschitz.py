@@ -56,6 +56,14 @@ def test_max_pooling_reaches_its_bound_where_windows_overlap():
     assert nn.MaxPool2d(3, stride=2)(image).norm() == 2
 
 
+@pytest.mark.parametrize("size", [3, (5, 2), (2, 5), (None, 4)], ids=str)
+def test_adaptive_average_pooling_has_its_exact_norm(size):
+    layer, image = nn.AdaptiveAvgPool2d(size).eval(), torch.zeros(1, 1, 6, 7, dtype=torch.float64)
+    matrix = torch.autograd.functional.jacobian(layer, image).reshape(-1, 42)
+    bound = layer_bounds(nn.Sequential(layer).eval(), (1, 6, 7)).bound
+    assert bound == pytest.approx(torch.linalg.matrix_norm(matrix, 2).item(), rel=1e-9)
+
+
 @pytest.mark.parametrize(
     "layer",
     [
