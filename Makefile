@@ -15,7 +15,7 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer clean
+.PHONY: help book test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -27,6 +27,7 @@ help:
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
 	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
+	@echo "make sweep-units  units against random directions in networks of five seeds (half an hour)"
 	@echo "make clean       remove everything that make has made"
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
@@ -71,9 +72,9 @@ benchmark-attacks: benchmarks/.venv/ready
 benchmark-lipschitz: $(READY)
 	@$(BIN)/python benchmarks/lipschitz/run.py $(OPTIONS)
 
-# Resumes after an interruption. OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster.
-sweep-transfer: $(READY)
-	@$(BIN)/python sweeps/transfer.py $(OPTIONS)
+# They resume after an interruption. OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster.
+sweep-transfer sweep-units: $(READY)
+	@$(BIN)/python sweeps/$(@:sweep-%=%).py $(OPTIONS)
 
 clean:
 	rm -rf .venv benchmarks/.venv _build .coverage .pytest_cache .mypy_cache .ruff_cache

@@ -56,6 +56,24 @@ def image_grid(
     return _finished(figure)
 
 
+def row_grid(rows: Mapping[str, Float[Tensor, "n c h w"]]) -> Figure:
+    """Draw one row of images per name, with the name at its left."""
+    columns = max(len(images) for images in rows.values())
+    side = (WIDTH - 0.6) / columns
+    size = (WIDTH, len(rows) * (side + 0.05))
+    figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False)
+    figure.subplots_adjust(0.6 / WIDTH, 0, 1, 1, wspace=0.04, hspace=0.08)
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        line[0].text(
+            -0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=10
+        )
+        for axis, image in zip(line, images.detach().cpu(), strict=False):
+            _show(axis, image, signed=False)
+    return _finished(figure)
+
+
 def perturbation_grid(
     originals: Float[Tensor, "n c h w"],
     perturbed: Float[Tensor, "n c h w"],
@@ -344,6 +362,7 @@ def interval_plot(
     *,
     xlabel: str,
     band: str = "95 % band",
+    zone: tuple[float, float] | None = None,
 ) -> Figure:
     """A band per row, and markers that lie in it or do not.
 
@@ -353,9 +372,12 @@ def interval_plot(
         series: per name, one value per row; red and filled, then hollow.
         xlabel: what the values are.
         band: what the bands are.
+        zone: a range of the values that is shaded.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * len(rows) + 1.2), layout="constrained")
     at = range(len(rows))
+    if zone:
+        axis.axvspan(*zone, color="#eeeeee", zorder=0)
     axis.hlines(at, *intervals, color=BLUE, alpha=0.35, linewidth=7, label=band)
     styles = [(RED, "D", RED), ("black", "o", "none")]
     for (name, values), (edge, marker, face) in zip(series.items(), styles, strict=False):
@@ -367,6 +389,22 @@ def interval_plot(
     axis.grid(color="#e6e6e6")
     axis.set_axisbelow(True)
     axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, fontsize=9)
+    return _finished(figure)
+
+
+def null_histograms(
+    panels: Mapping[str, tuple[Sequence[float], float]], *, xlabel: str, observed: str
+) -> Figure:
+    """What chance gives, as a histogram per panel, and what was observed, as a line."""
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(WIDTH, 2.8), sharex=True, layout="constrained", squeeze=False
+    )
+    for axis, (title, (chance, value)) in zip(axes.flat, panels.items(), strict=True):
+        axis.hist(chance, bins=30, color=GREY)
+        axis.axvline(value, color=RED, linewidth=2.5, label=observed)
+        axis.set(xlabel=xlabel, yticks=[])
+        axis.set_title(title, fontsize=10)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", frameon=False)
     return _finished(figure)
 
 
@@ -413,6 +451,7 @@ def sandwich_plot(distances: Mapping[str, Sequence[float]], *, xlabel: str, ylab
 def curves(
     lines: Mapping[str, tuple[Sequence[float], Sequence[float]]],
     *,
+    bands: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None,
     controls: Sequence[str] = (),
     xlabel: str,
     ylabel: str,
@@ -421,6 +460,7 @@ def curves(
 
     Args:
         lines: per name, abscissas and ordinates.
+        bands: per name, lower and upper ends of a band around the line, in its colour.
         controls: names of those that must stay low.
         xlabel: what the abscissas are.
         ylabel: what the ordinates are.
@@ -432,7 +472,9 @@ def curves(
         if name in controls:
             axis.plot(x, y, color=GREY, linestyle="--", marker=next(markers), label=name)
         else:
-            axis.plot(x, y, color=next(colors), marker=".", label=name)
+            (line,) = axis.plot(x, y, color=next(colors), marker=".", label=name)
+            if bands and name in bands:
+                axis.fill_between(x, *bands[name], color=line.get_color(), alpha=0.15, linewidth=0)
     axis.set(xlabel=xlabel, ylabel=ylabel)
     axis.grid(color="#e6e6e6")
     axis.set_axisbelow(True)

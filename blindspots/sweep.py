@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import inspect
 import json
-import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import joblib
 import torch
 from tqdm.auto import tqdm
+
+from blindspots.atomic import whole_file
 
 Setting = Mapping[str, Any]
 # Modules that compute no result.
@@ -115,15 +116,11 @@ def _read(file: Path) -> Any:
 
 
 def _write(file: Path, setting: Setting, result: Any) -> Any:
-    """Write beside the final name and rename; give back what reading the file would give."""
+    """Give back what reading the file would give."""
     result = json.loads(json.dumps(result))
     content = {"setting": dict(setting), "result": result, "sha256": _checksum(result)}
-    scratch = file.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole_file(file) as scratch:
         scratch.write_text(json.dumps(content), encoding="utf-8")
-        os.replace(scratch, file)
-    finally:
-        scratch.unlink(missing_ok=True)
     return result
 
 

@@ -1,7 +1,6 @@
 """The paper's networks by their names in Table 1, trained on first use and then cached."""
 
 import hashlib
-import os
 import re
 import time
 import warnings
@@ -13,6 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from blindspots.atomic import whole_file
 from blindspots.data import LabelledImages, cache_folder
 from blindspots.networks import convnet, evaluate, mlp
 from blindspots.training import fit, fit_sparse_autoencoder, fit_to_convergence
@@ -40,6 +40,7 @@ class Recipe:
         epochs: passes of Adam through the training set.
         learning_rate: of Adam, the initial one.
         convolutional: whether the hidden layers are convolutions.
+        activation: of the hidden layers.
     """
 
     description: str
@@ -49,6 +50,7 @@ class Recipe:
     epochs: float = 0
     learning_rate: float = 0.0
     convolutional: bool = False
+    activation: type[nn.Module] = nn.Sigmoid
 
 
 def trained(
@@ -75,11 +77,27 @@ def trained(
     """
     file = _cache_file(name, data, seed)
     recipe, generator = RECIPES[name], torch.Generator().manual_seed(seed)
-    network = _build(recipe, data, generator).to(data.images.device)
+    network = _build(recipe, data, generator)
     if not _read_into(network, file):
         start = time.perf_counter()
         _train(recipe, network, data, generator, progress)
         _write(network, file, time.perf_counter() - start)
+    return network.requires_grad_(False).eval()
+
+
+def untrained(name: str, data: LabelledImages, *, seed: int = 0) -> nn.Sequential:
+    """The named network as it is before `trained` trains it: a control for what is learnt.
+
+    Args:
+        name: a key of `RECIPES`.
+        data: the training set that it would get, which decides its shape and device.
+        seed: of the initial weights.
+
+    Raises:
+        ValueError: if there is no recipe of that name, or there are no data.
+    """
+    _check(name, data)
+    network = _build(RECIPES[name], data, torch.Generator().manual_seed(seed))
     return network.requires_grad_(False).eval()
 
 
@@ -100,9 +118,17 @@ def _build(recipe: Recipe, data: LabelledImages, generator: torch.Generator) -> 
     channels, height, width = data.images.shape[1:]
     classes = int(data.labels.max()) + 1
     if recipe.convolutional:
-        shape = channels, height, width
-        return convnet(shape, channels=recipe.hidden, classes=classes, generator=generator)
-    return mlp((channels * height * width, *recipe.hidden, classes), generator=generator)
+        network = convnet(
+            (channels, height, width),
+            channels=recipe.hidden,
+            classes=classes,
+            activation=recipe.activation,
+            generator=generator,
+        )
+    else:
+        widths = channels * height * width, *recipe.hidden, classes
+        network = mlp(widths, activation=recipe.activation, generator=generator)
+    return network.to(data.images.device)
 
 
 def _train(
@@ -144,19 +170,19 @@ def _train(
     fit_to_convergence(network, data, weight_decay=recipe.weight_decay, progress=progress)
 
 
-_SIGMOID_DECAY = (1e-5, 1e-5, 1e-6)
+_HIDDEN_DECAY = (1e-5, 1e-5, 1e-6)
 
-#: Recipes by name, first those of the paper's Table 1 in its order, then another of its Table 3
-#: and our convnet.
+#: Recipes by name, first those of the paper's Table 1 in its order, then another of its Table 3,
+#: and ours.
 RECIPES: dict[str, Recipe] = {
     "FC10(1e-4)": Recipe("softmax", (), (1e-4,), "convergence"),
     "FC10(1e-2)": Recipe("softmax", (), (1e-2,), "convergence"),
     "FC10(1)": Recipe("softmax", (), (1.0,), "convergence"),
     "FC100-100-10": Recipe(
-        "two sigmoid layers", (100, 100), _SIGMOID_DECAY, "batches", epochs=33, learning_rate=2e-3
+        "two sigmoid layers", (100, 100), _HIDDEN_DECAY, "batches", epochs=33, learning_rate=2e-3
     ),
     "FC200-200-10": Recipe(
-        "two sigmoid layers", (200, 200), _SIGMOID_DECAY, "batches", epochs=33, learning_rate=2e-3
+        "two sigmoid layers", (200, 200), _HIDDEN_DECAY, "batches", epochs=33, learning_rate=2e-3
     ),
     "AE400-10": Recipe(
         "frozen sparse autoencoder, softmax on top",
@@ -167,7 +193,7 @@ RECIPES: dict[str, Recipe] = {
         learning_rate=1e-3,
     ),
     "FC123-456-10": Recipe(
-        "two sigmoid layers", (123, 456), _SIGMOID_DECAY, "batches", epochs=33, learning_rate=2e-3
+        "two sigmoid layers", (123, 456), _HIDDEN_DECAY, "batches", epochs=33, learning_rate=2e-3
     ),
     "convnet": Recipe(
         "two ReLU convolutions",
@@ -177,15 +203,29 @@ RECIPES: dict[str, Recipe] = {
         epochs=7.5,
         learning_rate=3e-3,
         convolutional=True,
+        activation=nn.ReLU,
+    ),
+    "FC100-100-10, ReLU": Recipe(
+        "two ReLU layers",
+        (100, 100),
+        _HIDDEN_DECAY,
+        "batches",
+        epochs=33,
+        learning_rate=2e-3,
+        activation=nn.ReLU,
     ),
 }
 
 
-def _cache_file(name: str, data: LabelledImages, seed: int) -> Path:
+def _check(name: str, data: LabelledImages) -> None:
     if name not in RECIPES:
         raise ValueError(f"there is no recipe for {name!r}: use one of {', '.join(RECIPES)}")
     if len(data) == 0:
         raise ValueError(f"{name} cannot be trained on no images: pass a training set")
+
+
+def _cache_file(name: str, data: LabelledImages, seed: int) -> Path:
+    _check(name, data)
     device = data.images.device.type
     identity = hashlib.sha256(f"{CODE} {RECIPES[name]} {device} {seed} ".encode())
     for tensor in (data.images, data.labels):
@@ -214,16 +254,10 @@ def _read_into(network: nn.Module, file: Path) -> bool:
 
 
 def _write(network: nn.Module, file: Path, seconds: float) -> None:
-    """Write beside the final name and rename, so that a file is there in full or not at all."""
     weights = {name: weight.detach().cpu() for name, weight in network.state_dict().items()}
     metadata = {"seconds": f"{seconds:.2f}", "sha256": _checksum(weights)}
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole_file(file) as scratch:
         safetensors.torch.save_file(weights, scratch, metadata)
-        os.replace(scratch, file)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _checksum(weights: dict[str, Tensor]) -> str:

@@ -4,15 +4,8 @@
 on where it stopped.
 """
 
-import argparse
-import contextlib
-import datetime
-import json
-import os
-from pathlib import Path
-
-import joblib
 import torch
+from command import SWEEPS, sweep_parser, workers
 from torch import nn
 
 import blindspots
@@ -31,8 +24,8 @@ from blindspots import (
     trained,
     transfer_matrix,
 )
-from blindspots.data import cache_folder
 from blindspots.paper import TABLE_1, TABLE_3
+from blindspots.stored import store
 from blindspots.sweep import code_version
 
 # Per study, the networks: what the book calls each, its recipe, what it is trained on, and what is
@@ -123,13 +116,8 @@ def attack(data: str, study: str, name: str, seed: int, loss: str) -> dict:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on (default 5)")
+    parser = sweep_parser("transfer", __doc__)
     parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=STUDIES)
-    parser.add_argument("--jobs", type=int, default=-1, help="processes here (default all cores)")
-    parser.add_argument("--dask", help="address of a Dask scheduler, to compute on its cluster")
-    stored = Path(blindspots.__file__).parent / "stored" / "transfer.json"
-    parser.add_argument("--output", type=Path, default=stored)
     arguments = parser.parse_args()
     data = load_images(split="train").name
     trainings = [
@@ -139,19 +127,10 @@ def main() -> None:
         for seed in range(arguments.seeds)
     ]
     attacks = [{**t, "loss": loss} for t in trainings for loss in ("cross_entropy", "margin")]
-    folder = cache_folder() / "sweeps"
-    with contextlib.ExitStack() as stack:
-        if arguments.dask:
-            from dask.distributed import Client
-
-            stack.enter_context(Client(arguments.dask))
-            stack.enter_context(joblib.parallel_config(backend="dask"))
-        else:
-            stack.enter_context(joblib.parallel_config(n_jobs=arguments.jobs))
-        described = run_sweep(describe, trainings, folder=folder, progress=True)
-        attacked = run_sweep(attack, attacks, folder=folder, progress=True)
+    with workers(arguments):
+        described = run_sweep(describe, trainings, folder=SWEEPS, progress=True)
+        attacked = run_sweep(attack, attacks, folder=SWEEPS, progress=True)
     results = {
-        "date": datetime.date.today().isoformat(),
         "data": data,
         "code": code_version(),
         "version": blindspots.__version__,
@@ -160,9 +139,7 @@ def main() -> None:
         "networks": [s | r for s, r in zip(trainings, described, strict=True)],
         "attacks": [s | r for s, r in zip(attacks, attacked, strict=True)],
     }
-    scratch = arguments.output.with_suffix(f".{os.getpid()}.part")
-    scratch.write_text(json.dumps(results) + "\n", encoding="utf-8")
-    scratch.replace(arguments.output)
+    store(arguments.output, results)
 
 
 if __name__ == "__main__":

@@ -107,6 +107,29 @@ def test_interval_plot_draws_bands_and_markers():
     assert paper.get_offsets().tolist() == [[0, 0], [4, 1]]
 
 
+def test_row_grid_names_its_rows():
+    figure = figures.row_grid({"A": images(3), "B": images(2)})
+    assert len(figure.axes) == 6
+    assert [axis.texts[0].get_text() for axis in figure.axes if axis.texts] == ["A", "B"]
+    assert [len(axis.images) for axis in figure.axes] == [1, 1, 1, 1, 1, 0]
+
+
+def test_null_histograms_show_chance_and_what_was_observed():
+    figure = figures.null_histograms(
+        {"raw": ([0.1, 0.2, 0.2], 0.9), "white": ([0.3], 0.4)}, xlabel="score", observed="units"
+    )
+    raw, white = figure.axes
+    assert raw.get_title() == "raw" and sum(p.get_height() for p in raw.patches) == 3
+    assert list(raw.lines[0].get_xdata()) == [0.9, 0.9]
+    assert list(white.lines[0].get_xdata()) == [0.4, 0.4]
+
+
+def test_interval_plot_shades_a_zone():
+    figure = figures.interval_plot(["x"], ([1], [3]), {"a": [2]}, xlabel="", zone=(1.5, 2.5))
+    (zone,) = figure.axes[0].patches
+    assert zone.get_x() == 1.5 and zone.get_width() == 1
+
+
 def test_controls_are_grey_and_dashed():
     figure = figures.curves(
         {"real": ([1, 2], [3, 4]), "noise": ([1, 2], [0, 0])},
@@ -117,6 +140,19 @@ def test_controls_are_grey_and_dashed():
     real, noise = figure.axes[0].lines
     assert (noise.get_linestyle(), noise.get_color()) == ("--", figures.GREY)
     assert real.get_linestyle() == "-" and real.get_ydata().tolist() == [3, 4]
+
+
+def test_curves_have_bands_in_their_colour():
+    figure = figures.curves(
+        {"a": ([1, 2], [3, 4]), "b": ([1, 2], [5, 6])},
+        bands={"b": ([4, 5], [6, 7])},
+        xlabel="x",
+        ylabel="y",
+    )
+    (band,) = figure.axes[0].collections
+    assert to_hex(band.get_facecolor()[0]) == to_hex(figure.axes[0].lines[1].get_color())
+    heights = {tuple(point) for point in band.get_paths()[0].vertices.tolist()}
+    assert heights >= {(1, 4), (2, 5), (1, 6), (2, 7)}
 
 
 def test_scatter_plot_keeps_the_groups_apart():

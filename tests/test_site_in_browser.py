@@ -174,10 +174,11 @@ def test_launch_buttons(visit, name):
     assert page.request.get(download).ok
 
 
+@pytest.mark.parametrize("chapter", ["finding_blind_spots", "units_and_directions"])
 @pytest.mark.parametrize("protocol", ["http", "file"])
-def test_flipbook_turns_its_pages_by_keyboard(visit, protocol):
+def test_flipbook_turns_its_pages_by_keyboard(visit, protocol, chapter):
     base = SITE.as_uri() + "/" if protocol == "file" else None
-    page, complaints = visit("chapters/finding_blind_spots.html", base=base)
+    page, complaints = visit(f"chapters/{chapter}.html", base=base)
     handle = page.locator(".jupyter-widgets [role=slider]").first
     handle.wait_for(timeout=20_000)
     picture = page.locator(".jupyter-widgets img:visible")

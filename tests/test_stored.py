@@ -44,6 +44,34 @@ def test_rows_are_what_the_receivers_of_their_study_say():
         assert torch.tensor(row["error"]["adversarial"]).mul(256).frac().abs().max() < 1e-6
 
 
+def test_units_were_examined_in_all_networks_and_layers():
+    stored = load_stored("units")
+    assert stored["seeds"] >= 5 and stored["data"] == "MNIST"
+    layers = {
+        "FC100-100-10": ["first, linear", "first", "last, linear", "last"],
+        "FC100-100-10, ReLU": ["first, linear", "first", "last"],
+        "convnet": ["last"],
+    }
+    expected = [(n, t, s) for n in layers for t in (True, False) for s in range(stored["seeds"])]
+    assert [(r["name"], r["learnt"], r["seed"]) for r in stored["networks"]] == expected
+    scores = "label agreement", "pixel compactness", "shuffled labels"
+    settings = [(a, k, s) for a in ("raw", "white", "ZCA") for k in (8, 50) for s in scores]
+    for row in stored["networks"]:
+        assert list(row["layers"]) == layers[row["name"]]
+        for found in row["layers"].values():
+            assert [(t["space"], t["k"], t["score"]) for t in found["tests"]] == settings
+            assert 1 < found["participation"] < found["units"]
+            assert all(0 <= t["superiority"] <= 1 for t in found["tests"])
+            assert all(0.01 <= t["pvalue"] <= 1 for t in found["tests"])
+            # The units are the same whatever is drawn at random, but for ties and rounding.
+            raw, white = (found["rotated"][space]["0"] for space in ("raw", "white"))
+            assert raw["agreement"] == pytest.approx(found["tests"][0]["units"], abs=0.01)
+            assert raw["agreement"] == pytest.approx(white["agreement"], abs=0.03)
+            # The same question twice, of other directions.
+            assert abs(found["strengths"]["0"] - found["tests"][0]["superiority"]) < 0.05
+            assert abs(found["strengths"]["1"] - found["tests"][6]["superiority"]) < 0.05
+
+
 def test_the_sweep_makes_what_is_stored():
     """The kinds of images in the script's code are those of the stored file."""
     tree = ast.parse((ROOT / "sweeps" / "transfer.py").read_text(encoding="utf-8"))

@@ -3,7 +3,15 @@ import dataclasses
 import pytest
 import torch
 
-from blindspots import RECIPES, LabelledImages, error_rate, trained, training_seconds, zoo
+from blindspots import (
+    RECIPES,
+    LabelledImages,
+    error_rate,
+    trained,
+    training_seconds,
+    untrained,
+    zoo,
+)
 from blindspots.paper import TABLE_1
 
 
@@ -126,3 +134,15 @@ def test_unknown_name_and_missing_data(cache, train):
         trained("FC10(1)", train[:0])
     with pytest.raises(FileNotFoundError, match="call trained first"):
         training_seconds("FC10(1)", train)
+
+
+def test_untrained_is_what_training_starts_from(train, monkeypatch, cache):
+    monkeypatch.setattr(zoo, "_train", lambda *anything: None)
+    for name in ("FC10(1)", "convnet", "FC100-100-10, ReLU"):
+        start, never = untrained(name, train, seed=3), trained(name, train, seed=3)
+        pairs = zip(start.parameters(), never.parameters(), strict=True)
+        assert all(torch.equal(a, b) and not a.requires_grad for a, b in pairs)
+        assert not start.training
+    assert isinstance(start[2], torch.nn.ReLU)
+    with pytest.raises(ValueError, match="no recipe for 'FC1'"):
+        untrained("FC1", train)

@@ -148,12 +148,46 @@ def mutants() -> list[Mutant]:
         ("generator=generator)  # type", "generator=None)  # type"),
     ]
     zoo = [
-        ("os.replace(scratch, file)", "pass"),
+        ("with whole_file(file) as scratch:", "for scratch in [file]:"),
         ('if metadata.get("sha256") != _checksum(weights):', "if False:"),
         ("{device} {seed} ", "{device} "),
         ("{CODE} {RECIPES[name]} ", "{CODE} "),
         ("for tensor in (data.images, data.labels):", "for tensor in (data.labels,):"),
+        ("activation=recipe.activation", "activation=nn.Sigmoid"),
+        ("torch.Generator().manual_seed(seed))", "torch.Generator())"),
+    ]
+    atomic = [
+        ("os.replace(scratch, file)", "pass"),
         ("scratch = file.with_suffix", "scratch = file or file.with_suffix"),
+        ("scratch.unlink(missing_ok=True)", "pass"),
+    ]
+    units = [
+        ("* triangles.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]", ""),
+        ("values**part", "values"),
+        (".abs().min() < 1e-5", ".abs().min() < 0"),
+        ("variances ** (-strength / 2)", "variances ** (-strength)"),
+        ("if not variances[0] > 1e-10 * variances[-1]:", "if False:"),
+        ("bases @ frame", "bases"),
+        ("(detected > 0).sum(dim=-1)", "detected.sum(dim=-1).long()"),
+        (">= share * top.shape[-1]", "> share * top.shape[-1]"),
+        ("variances.sum().square()", "variances.sum()"),
+        (
+            "(directions.mT @ features.mT).topk(k)",
+            "(directions.mT @ features.mT).topk(k, largest=False)",
+        ),
+        ("counts * (counts - 1)", "counts * counts"),
+        ("- images.flatten(1).mean(dim=0)", ""),
+        ("- k * centers", "- centers"),
+        ("1 - within / scatter", "within / scatter"),
+        ("(means >= mean)", "(means > mean)"),
+        (
+            "min(int((means >= mean).sum()), int((means <= mean).sum()))",
+            "int((means >= mean).sum())",
+        ),
+        ("2 * (1 + beyond)", "2 * beyond"),
+        ("if dead:", "if False:"),
+        ("confidence=0.9)", "confidence=0.5)"),
+        ('side=side) for side in ("left", "right")', 'side=side) for side in ("left", "left")'),
     ]
     transfer = [
         (
@@ -254,6 +288,8 @@ def mutants() -> list[Mutant]:
         "data": data,
         "networks": networks,
         "zoo": zoo,
+        "atomic": atomic,
+        "units": units,
     }
     return [
         Mutant(

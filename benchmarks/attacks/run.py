@@ -5,9 +5,7 @@ of the same attack differ from machine to machine, so they are compared within a
 """
 
 import argparse
-import datetime
 import importlib.metadata
-import json
 import platform
 import time
 import warnings
@@ -20,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-import blindspots
 from blindspots import LabelledImages, load_images, predict, random_targets, trained
+from blindspots.stored import FOLDER, store
 
 NETWORKS = ("FC10(1e-4)", "FC100-100-10", "convnet")
 IMAGES = 256
@@ -57,8 +55,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", default=[""], help='settings whose name contains this: "foolbox C&W"'
     )
-    stored = Path(blindspots.__file__).parent / "stored" / "attacks.json"
-    parser.add_argument("--output", type=Path, default=stored)
+    parser.add_argument("--output", type=Path, default=FOLDER / "attacks.json")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
@@ -193,7 +190,6 @@ def save(file: Path, device: torch.device, data: LabelledImages, rows: list[dict
     """All rows so far, complete or not at all, so that an interrupted run loses nothing."""
     is_gpu = device.type == "cuda"
     stored = {
-        "date": datetime.date.today().isoformat(),
         "device": torch.cuda.get_device_name(device) if is_gpu else f"{platform.machine()} CPU",
         "data": data.name,
         "shape": list(data.images.shape[1:]),
@@ -201,9 +197,7 @@ def save(file: Path, device: torch.device, data: LabelledImages, rows: list[dict
         "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
         "rows": rows,
     }
-    scratch = file.with_suffix(".part")
-    scratch.write_text(json.dumps(stored) + "\n", encoding="utf-8")
-    scratch.replace(file)
+    store(file, stored)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,7 @@ Everything runs in one process with one thread; costs are comparable within a ru
 """
 
 import argparse
-import datetime
 import importlib.metadata
-import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -21,12 +18,12 @@ from tqdm import tqdm
 import blindspots
 from blindspots import dense_norm, load_images, trained
 from blindspots.alexnet import load_alexnet
+from blindspots.stored import FOLDER, store
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    stored = Path(blindspots.__file__).parent / "stored" / "lipschitz.json"
-    parser.add_argument("--output", type=Path, default=stored)
+    parser.add_argument("--output", type=Path, default=FOLDER / "lipschitz.json")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = load_images(split="train")
@@ -46,7 +43,6 @@ def main() -> None:
         )
     }
     content = {
-        "date": datetime.date.today().isoformat(),
         "device": f"{platform.machine()} CPU",
         "data": data.name,
         "versions": {
@@ -56,9 +52,7 @@ def main() -> None:
         "alexnet_dense": dense,
         "rows": rows,
     }
-    scratch = arguments.output.with_suffix(".part")
-    scratch.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    os.replace(scratch, arguments.output)
+    store(arguments.output, content)
 
 
 def measure(layer: Layer) -> dict:

@@ -1,16 +1,21 @@
 """Results that take too long for a build: made by one command, stored with date and version."""
 
+import datetime
 import json
-from importlib import resources
+from pathlib import Path
 from typing import Any
+
+from blindspots.atomic import whole_file
+
+FOLDER = Path(__file__).parent
 
 
 def load_stored(name: str) -> dict[str, Any]:
     """The stored results of a benchmark or a sweep.
 
     Args:
-        name: `"attacks"`, made by `make benchmark-attacks`, `"lipschitz"`, made by
-            `make benchmark-lipschitz`, or `"transfer"`, made by `make sweep-transfer`.
+        name: `"attacks"` or `"lipschitz"`, made by `make benchmark-attacks` and so on, `"transfer"`
+            or `"units"`, made by `make sweep-transfer` and so on.
 
     Raises:
         ValueError: if there are no stored results of that name.
@@ -18,8 +23,14 @@ def load_stored(name: str) -> dict[str, Any]:
     >>> load_stored("transfer")["data"]
     'MNIST'
     """
-    folder = resources.files(__package__)
-    names = sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".json"))
+    names = sorted(file.stem for file in FOLDER.glob("*.json"))
     if name not in names:
         raise ValueError(f"nothing is stored as {name!r}: use one of {', '.join(names)}")
-    return json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def store(file: Path, results: dict[str, Any]) -> None:
+    """Write results with the date of today, in full or not at all."""
+    with whole_file(file) as scratch:
+        content = {"date": datetime.date.today().isoformat(), **results}
+        scratch.write_text(json.dumps(content) + "\n", encoding="utf-8")

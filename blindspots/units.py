@@ -1,0 +1,371 @@
+"""Single units against random directions of the same space: pictures, scores and an exact test."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from blindspots.intervals import seed_interval
+
+# Activations sorted at once; on a GPU, 999 rotations of 100 units on 10,000 images.
+SORTED_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
+PIXELS_AT_ONCE = 2**27  # of mean images
+INDIFFERENCE = 0.06  # how far from one half a superiority may lie and still be no distinction
+
+Name = TypeVar("Name", bound=Hashable)
+Coherence = Callable[[Int[Tensor, "*b m k"]], Float[Tensor, "*b m"]]
+
+
+@dataclass(frozen=True)
+class BasisTest:
+    """What `basis_test` finds.
+
+    Attributes:
+        natural: coherence of every unit.
+        rotated: coherence of every direction of every random basis.
+        pvalue: of the mean over the units among the means over the random bases, two-sided.
+        superiority: probability, in [0, 1], that a unit is more coherent than a random direction,
+            ties counted half.
+    """
+
+    natural: Float[Tensor, "m"]
+    rotated: Float[Tensor, "rotations m"]
+    pvalue: float
+    superiority: float
+
+
+def haar_basis(
+    d: int, *, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
+) -> Float[Tensor, "d d"]:
+    """Orthonormal columns, all their rotations and reflections equally likely.
+
+    The QR decomposition of a Gaussian matrix alone does not do that: the signs of the columns
+    depend on the algorithm. Making the diagonal of R positive does (Mezzadri 2007).
+
+    Args:
+        d: dimension, at least 1.
+        generator: source of the basis, which is made on its device.
+        dtype: of the basis; the default of PyTorch if not given.
+    """
+    return _haar_bases(1, d, generator, dtype)[0]
+
+
+def partial_rotations(
+    rotation: Float[Tensor, "d d"], parts: Sequence[float]
+) -> Float[Tensor, "parts d d"]:
+    """Steps on the shortest way from the identity to a rotation Q: its powers Q^part.
+
+    As Network Dissection does it (Bau et al. 2017, section 3.2).
+
+    Args:
+        rotation: orthogonal, of determinant 1, without a half-turn in any plane.
+        parts: 0 for the identity, 1 for the rotation.
+
+    Raises:
+        ValueError: if the matrix is not orthogonal, or there is no (one) shortest way.
+
+    >>> quarter_turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+    >>> partial_rotations(quarter_turn, [0, 1 / 3])[1, 0]  # the cosine and sine of 30 degrees
+    tensor([ 0.8660, -0.5000])
+    """
+    matrix = rotation.double()
+    if not torch.allclose(matrix @ matrix.mT, torch.eye(len(matrix)).to(matrix), atol=1e-4):
+        raise ValueError("not a rotation: its columns must be orthonormal, as of haar_basis")
+    values, vectors = torch.linalg.eig(matrix)
+    if torch.linalg.slogdet(matrix).sign < 0 or (values + 1).abs().min() < 1e-5:
+        raise ValueError(
+            "a reflection (determinant -1), or a half-turn in some plane, has no shortest way to "
+            "it: change the sign of one column"
+        )
+    inverse = torch.linalg.inv(vectors)
+    return torch.stack([((vectors * values**part) @ inverse).real for part in parts]).to(rotation)
+
+
+def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float[Tensor, "d d"]:
+    """The symmetric matrix that takes the correlations of the features away (ZCA): C^(-strength/2).
+
+    Of all matrices W that make `features @ W` white, this one changes the features least, in total.
+    It can be estimated on other images than those it is used on.
+
+    Args:
+        features: activations of n images; C is their covariance.
+        strength: 1 for a covariance of one; 0 for none of it; between them, in part.
+
+    Raises:
+        ValueError: if the features are linearly dependent, so that there is no such matrix.
+
+    >>> features = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)).cumsum(dim=1)
+    >>> torch.allclose((features @ whitening(features)).T.cov(), torch.eye(3), atol=1e-5)
+    True
+    """
+    variances, principal = torch.linalg.eigh(features.double().mT.cov())
+    if not variances[0] > 1e-10 * variances[-1]:
+        raise ValueError(
+            f"{features.shape[1]} features of {len(features)} images are linearly dependent and "
+            "cannot be whitened: drop dead units (features[:, features.std(dim=0) > 0]), "
+            "or take more images"
+        )
+    return ((principal * variances ** (-strength / 2)) @ principal.mT).to(features.dtype)
+
+
+def participation_ratio(features: Float[Tensor, "n d"]) -> float:
+    """How many dimensions the features fill, from 1 to d: (sum of l)^2 / sum of l^2.
+
+    The l are the variances along the principal directions.
+    """
+    variances = torch.linalg.eigvalsh(features.double().mT.cov())
+    return (variances.sum().square() / variances.square().sum()).item()
+
+
+def top_images(
+    features: Float[Tensor, "n d"], directions: Float[Tensor, "*b d m"], *, k: int
+) -> Int[Tensor, "*b m k"]:
+    """The k images that reach farthest along each direction, the farthest first (section 3).
+
+    For the units themselves the directions are `torch.eye(d)`. Among images with equal activations
+    (a ReLU unit that is silent on nearly all of them) the choice is arbitrary: shuffle the images
+    if their order means something.
+
+    Args:
+        features: activations of n images.
+        directions: as columns, of any length; one set, or batches of sets.
+        k: number of images, from 1 to n.
+
+    Returns:
+        Indices of images.
+
+    Raises:
+        ValueError: if k is out of its range, or the shapes do not match.
+    """
+    n, d = features.shape
+    if not 1 <= k <= n:
+        raise ValueError(f"k must lie between 1 and the number of images, {n}, got {k}")
+    if directions.shape[-2:-1] != (d,):
+        raise ValueError(
+            f"directions of {d} features must have {d} rows, got shape {tuple(directions.shape)}"
+        )
+    return (directions.mT @ features.mT).topk(k).indices
+
+
+def label_agreement(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Float[Tensor, "*b m"]:
+    """Share of the pairs among the top images that have one label, in [0, 1].
+
+    sum over classes of n_c (n_c - 1) / (k (k - 1)), for each direction.
+
+    Args:
+        labels: classes of all images.
+        top: indices, as `top_images` returns them; at least two per direction.
+
+    Raises:
+        ValueError: if there are no pairs.
+
+    >>> label_agreement(torch.tensor([0, 0, 0, 1]), torch.tensor([[0, 1, 3], [0, 1, 2]]))
+    tensor([0.3333, 1.0000])
+    """
+    k = _pairs(top)
+    chosen = labels[top]
+    counts = torch.zeros(*top.shape[:-1], int(labels.max()) + 1, device=labels.device)
+    counts.scatter_add_(-1, chosen, torch.ones_like(chosen, dtype=counts.dtype))
+    return (counts * (counts - 1)).sum(dim=-1) / (k * (k - 1))
+
+
+def pixel_compactness(
+    images: Float[Tensor, "n *shape"], top: Int[Tensor, "*b m k"]
+) -> Float[Tensor, "*b m"]:
+    """How much more alike the top images are than all images: 1 if equal, 0 as chance has it.
+
+    1 - (mean squared distance of two of the top images) / (that of two of all images), for each
+    direction. Below 0 they are less alike than images at random.
+
+    Args:
+        images: all images.
+        top: indices, as `top_images` returns them; at least two per direction.
+
+    Raises:
+        ValueError: if there are no pairs, or all images are equal.
+    """
+    k = _pairs(top)
+    pixels = images.flatten(1) - images.flatten(1).mean(dim=0)
+    squares = pixels.square().sum(dim=1)
+    scatter = squares.sum() / (len(pixels) - 1)
+    if not scatter > 0:
+        raise ValueError("all images are equal, so none are more alike: pass different images")
+    centers = torch.cat(
+        [
+            nn.functional.embedding_bag(rows, pixels, mode="mean").square().sum(dim=1)
+            for rows in top.reshape(-1, k).split(max(1, PIXELS_AT_ONCE // pixels.shape[1]))
+        ]
+    ).view(top.shape[:-1])
+    within = (squares[top].sum(dim=-1) - k * centers) / (k - 1)
+    return 1 - within / scatter
+
+
+def count_detectors(
+    labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"], *, share: float = 0.5
+) -> Int[Tensor, "*b"]:
+    """How many different labels have a direction that detects them, per basis.
+
+    A direction detects a label if at least this share of its top images have it. What Network
+    Dissection counts (Bau et al. 2017) is of this kind, for visual concepts in place of labels.
+
+    Args:
+        labels: of all images: classes, or finer kinds.
+        top: indices, as `top_images` returns them.
+        share: in (0, 1].
+
+    >>> labels = torch.tensor([0, 0, 1, 1, 2])
+    >>> count_detectors(labels, torch.tensor([[0, 1], [1, 0], [2, 4]]), share=1).item()
+    1
+    """
+    chosen = labels[top]
+    found, _ = chosen.mode(dim=-1)
+    enough = (chosen == found[..., None]).sum(dim=-1) >= share * top.shape[-1]
+    detected = torch.zeros(*top.shape[:-2], int(labels.max()) + 1, device=labels.device)
+    detected.scatter_add_(-1, found, enough.to(detected.dtype))
+    return (detected > 0).sum(dim=-1)
+
+
+def basis_test(
+    features: Float[Tensor, "n d"],
+    coherence: Coherence,
+    *,
+    directions: Float[Tensor, "d m"] | None = None,
+    k: int = 8,
+    rotations: int = 999,
+    generator: torch.Generator | None = None,
+    progress: bool = False,
+) -> BasisTest:
+    """Whether the units are as coherent as a random basis: the paper's first claim, tested.
+
+    The null hypothesis is that the natural basis is one of the random ones. The mean coherence of
+    the units is then exchangeable with the means of the `rotations` Haar bases, and the p-value,
+    twice the share of means (its own included) at least as far out on its side, is exact: it is at
+    most x with a probability of at most x. The paper judged by eye (section 3); the scores, the
+    test and the whitening are ours.
+
+    Args:
+        features: activations of n images that the network was not trained on.
+        coherence: turns the indices of the top images (`*b m k`) into one score per direction
+            (`*b m`), as `functools.partial(label_agreement, labels)` does.
+        directions: what is tested in place of the axes, as columns; the random ones are rotations
+            of all of them together. So the units are tested against directions that are random
+            after whitening by W: with features `features @ W` and directions `W.inverse()`.
+        k: number of top images per direction.
+        rotations: number of random bases; the smallest p-value is 2 / (rotations + 1).
+        generator: source of the random bases.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: if there are dead units, features that are not finite, or k or rotations is out
+            of its range.
+    """
+    return basis_tests(
+        features,
+        {"": coherence},
+        directions=directions,
+        k=k,
+        rotations=rotations,
+        generator=generator,
+        progress=progress,
+    )[""]
+
+
+def basis_tests(
+    features: Float[Tensor, "n d"],
+    coherences: Mapping[Name, Coherence],
+    *,
+    directions: Float[Tensor, "d m"] | None = None,
+    k: int = 8,
+    rotations: int = 999,
+    generator: torch.Generator | None = None,
+    progress: bool = False,
+) -> dict[Name, BasisTest]:
+    """Several tests on the same random bases, hardly dearer than one; see `basis_test`.
+
+    A score of fewer images is one of `top[..., :fewer]`: the farthest come first.
+    """
+    n, d = features.shape
+    if rotations < 1:
+        raise ValueError(f"need at least one random basis to compare with, got {rotations}")
+    if not features.isfinite().all():
+        raise ValueError("features must be finite, but some are NaN or infinite")
+    dead = int((features == features[0]).all(dim=0).sum())
+    if dead:
+        raise ValueError(
+            f"{dead} of {d} units are dead (the same on all images) and have no top images: "
+            "drop them (features[:, features.std(dim=0) > 0])"
+        )
+    frame = torch.eye(d).to(features) if directions is None else directions
+    top = top_images(features, frame, k=k)
+    natural = {name: coherence(top) for name, coherence in coherences.items()}
+    at_once = max(1, SORTED_AT_ONCE.get(features.device.type, 2**24) // (n * frame.shape[1]))
+    scores = []
+    with tqdm(total=rotations, disable=not progress) as bar:
+        for start in range(0, rotations, at_once):
+            number = min(at_once, rotations - start)
+            bases = _haar_bases(number, d, generator, features.dtype).to(features.device)
+            top = top_images(features, bases @ frame, k=k)
+            scores.append({name: coherence(top) for name, coherence in coherences.items()})
+            bar.update(number)
+    return {
+        name: _compare(natural[name], torch.cat([score[name] for score in scores]))
+        for name in coherences
+    }
+
+
+def basis_verdict(superiority: Float[Tensor, "runs"]) -> str:
+    """Units or directions, by the superiorities of several independently trained networks.
+
+    The rule, the same for all of the book's claims about units, by the interval that holds the mean
+    over all networks with 90 % confidence: *no distinction* if it lies within 0.06 of one half (a
+    test of equivalence at 5 %); *units more coherent* or *units less coherent* if it lies wholly
+    outside, above or below; else *undecided*.
+
+    Args:
+        superiority: one per network, in [0, 1], as `basis_test` returns it; at least two.
+
+    >>> basis_verdict(torch.tensor([0.49, 0.50, 0.52, 0.50, 0.48]))
+    'no distinction'
+    """
+    low, high = (end.item() for end in seed_interval(superiority, confidence=0.9))
+    if low > 0.5 + INDIFFERENCE:
+        return "units more coherent"
+    if high < 0.5 - INDIFFERENCE:
+        return "units less coherent"
+    within = low >= 0.5 - INDIFFERENCE and high <= 0.5 + INDIFFERENCE
+    return "no distinction" if within else "undecided"
+
+
+def _haar_bases(
+    number: int, d: int, generator: torch.Generator | None, dtype: torch.dtype | None
+) -> Float[Tensor, "number d d"]:
+    device = "cpu" if generator is None else generator.device
+    # One draw per basis, so that the bases do not depend on how many are drawn at once.
+    draws = [
+        torch.randn(d, d, generator=generator, device=device, dtype=dtype) for _ in range(number)
+    ]
+    bases, triangles = torch.linalg.qr(torch.stack(draws))
+    return bases * triangles.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
+
+
+def _compare(natural: Tensor, rotated: Tensor) -> BasisTest:
+    mean, means = natural.double().mean(), rotated.double().mean(dim=1)
+    beyond = min(int((means >= mean).sum()), int((means <= mean).sum()))
+    pvalue = min(1.0, 2 * (1 + beyond) / (len(means) + 1))
+    return BasisTest(natural, rotated, pvalue, _superiority(natural, rotated))
+
+
+def _superiority(natural: Tensor, rotated: Tensor) -> float:
+    ordered = rotated.flatten().sort().values
+    below, upto = (torch.searchsorted(ordered, natural, side=side) for side in ("left", "right"))
+    return ((below + upto) / (2 * len(ordered))).double().mean().item()
+
+
+def _pairs(top: Tensor) -> int:
+    if top.shape[-1] < 2:
+        raise ValueError(f"need at least two top images to compare, got k = {top.shape[-1]}")
+    return top.shape[-1]
