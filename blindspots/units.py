@@ -65,6 +65,9 @@ def partial_rotations(
         rotation: orthogonal, of determinant 1, without a half-turn in any plane.
         parts: 0 for the identity, 1 for the rotation.
 
+    Returns:
+        One rotation per part.
+
     Raises:
         ValueError: if the matrix is not orthogonal, or there is no (one) shortest way.
 
@@ -94,6 +97,9 @@ def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float
     Args:
         features: activations of n images; C is their covariance.
         strength: 1 for a covariance of one; 0 for none of it; between them, in part.
+
+    Returns:
+        The matrix; features are whitened by `features @ matrix`.
 
     Raises:
         ValueError: if the features are linearly dependent, so that there is no such matrix.
@@ -216,6 +222,9 @@ def count_detectors(
         labels: of all images: classes, or finer kinds.
         top: indices, as `top_images` returns them.
         share: in (0, 1].
+
+    Returns:
+        One count per basis.
 
     >>> labels = torch.tensor([0, 0, 1, 1, 2])
     >>> count_detectors(labels, torch.tensor([[0, 1], [1, 0], [2, 4]]), share=1).item()
