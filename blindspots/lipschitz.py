@@ -237,7 +237,7 @@ def _shape(node: fx.Node) -> tuple[int, ...]:
 
 def _up(number: float) -> float:
     """Rounded outwards, after one operation."""
-    return number * (1 + 2.0**-51)
+    return number * (1 + 4 * UNIT)
 
 
 def _module_bound(name: str, module: nn.Module, shape: tuple[int, ...], tight: bool) -> float:
@@ -282,7 +282,7 @@ def _batch_norm(
     scale = 1 / (module.running_var.double() + module.eps).sqrt()
     if module.weight is not None:
         scale = scale * module.weight.double().abs()
-    return scale.max().item() * (1 + 8 * 2.0**-53)
+    return scale.max().item() * (1 + 8 * UNIT)
 
 
 def _max_pool(module: nn.MaxPool2d, shape: tuple[int, ...], tight: bool) -> float:

@@ -1,4 +1,4 @@
-"""What the sweeps' commands share: their options, and where they compute."""
+"""What the sweeps' commands share: their options, where they compute, and how they are stored."""
 
 import argparse
 import contextlib
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import joblib
 
+import blindspots
 from blindspots.data import cache_folder
-from blindspots.stored import FOLDER
+from blindspots.stored import FOLDER, store
+from blindspots.sweep import code_version
 
 SWEEPS = cache_folder() / "sweeps"  # where finished results are kept until all are there
 
@@ -35,3 +37,9 @@ def workers(arguments: argparse.Namespace) -> Iterator[None]:
         else:
             stack.enter_context(joblib.parallel_config(n_jobs=arguments.jobs))
         yield
+
+
+def store_sweep(arguments: argparse.Namespace, data: str, **results: object) -> None:
+    """Write the results, with what they were made from and by."""
+    made = {"data": data, "code": code_version(), "version": blindspots.__version__}
+    store(arguments.output, made | {"seeds": arguments.seeds} | results)

@@ -5,10 +5,9 @@ on where it stopped.
 """
 
 import torch
-from command import SWEEPS, sweep_parser, workers
+from command import SWEEPS, store_sweep, sweep_parser, workers
 from torch import nn
 
-import blindspots
 from blindspots import (
     LabelledImages,
     add_equal_noise,
@@ -25,8 +24,6 @@ from blindspots import (
     transfer_matrix,
 )
 from blindspots.paper import TABLE_1, TABLE_3
-from blindspots.stored import store
-from blindspots.sweep import code_version
 
 # Per study, the networks: what the book calls each, its recipe, what it is trained on, and what is
 # added to the run's seed, so that two of one recipe do not start from the same weights.
@@ -130,16 +127,13 @@ def main() -> None:
     with workers(arguments):
         described = run_sweep(describe, trainings, folder=SWEEPS, progress=True)
         attacked = run_sweep(attack, attacks, folder=SWEEPS, progress=True)
-    results = {
-        "data": data,
-        "code": code_version(),
-        "version": blindspots.__version__,
-        "seeds": arguments.seeds,
-        "receivers": {study: list(STUDIES[study]) for study in arguments.studies},
-        "networks": [s | r for s, r in zip(trainings, described, strict=True)],
-        "attacks": [s | r for s, r in zip(attacks, attacked, strict=True)],
-    }
-    store(arguments.output, results)
+    store_sweep(
+        arguments,
+        data,
+        receivers={study: list(STUDIES[study]) for study in arguments.studies},
+        networks=[s | r for s, r in zip(trainings, described, strict=True)],
+        attacks=[s | r for s, r in zip(attacks, attacked, strict=True)],
+    )
 
 
 if __name__ == "__main__":

@@ -7,11 +7,10 @@ where it stopped.
 from functools import partial
 
 import torch
-from command import SWEEPS, sweep_parser, workers
+from command import SWEEPS, store_sweep, sweep_parser, workers
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
-import blindspots
 from blindspots import (
     LabelledImages,
     basis_test,
@@ -30,8 +29,6 @@ from blindspots import (
     untrained,
     whitening,
 )
-from blindspots.stored import store
-from blindspots.sweep import code_version
 from blindspots.units import Coherence
 
 # Per network, its layers by their depth: the first and the last hidden one, and what they are just
@@ -173,14 +170,8 @@ def main() -> None:
     ]
     with workers(arguments):
         examined = run_sweep(examine, settings, folder=SWEEPS, progress=True)
-    results = {
-        "data": data,
-        "code": code_version(),
-        "version": blindspots.__version__,
-        "seeds": arguments.seeds,
-        "networks": [s | {"layers": r} for s, r in zip(settings, examined, strict=True)],
-    }
-    store(arguments.output, results)
+    networks = [s | {"layers": r} for s, r in zip(settings, examined, strict=True)]
+    store_sweep(arguments, data, networks=networks)
 
 
 if __name__ == "__main__":
