@@ -1,7 +1,8 @@
 """Training, with the paper's weight decay in both of its readings."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from blindspots.data import LabelledImages
 from blindspots.networks import initialise
 
 Convention = Literal["half_squared_norm", "printed"]
+Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def weight_decay_loss(
@@ -105,6 +107,93 @@ def fit(
     for images, labels in tqdm(batches, total=steps, disable=not progress, leave=False):
         loss = F.cross_entropy(model(images), labels)
         loss = loss + weight_decay_loss(model, weight_decay, convention=convention)
+        _update(optimizer, schedule, loss)
+    model.eval()
+
+
+def fit_with_adversaries(
+    model: nn.Sequential,
+    data: LabelledImages,
+    attack: Attack,
+    *,
+    weight_decay: Sequence[float],
+    depths: Sequence[int] = (0,),
+    pool_size: int = 2000,
+    refresh: int = 100,
+    every: int = 10,
+    steps: int = 10_000,
+    batch_size: int = 100,
+    learning_rate: float = 1e-3,
+    generator: torch.Generator,
+    progress: bool = False,
+) -> None:
+    """Train on the images and, all the time, on a pool of adversarial examples (section 4.2).
+
+    The pool is renewed continually: every few steps the attack is asked for new examples against
+    the network as it then is, and they take the places of some old ones, drawn at random. Each step
+    learns from a batch of the images and one of the pool, in equal parts.
+
+    Adversarial examples can also be found for the output of a layer in place of an image: the
+    attack is then against the layers above, and these learn from it. Each depth has a pool of its
+    own, and the steps take turns. The paper says that this was done, and that the higher layers'
+    examples were the more useful; sizes, rates and proportions, which are ours here, it does not
+    give. Adam is used as in `fit`.
+
+    Args:
+        model: layers in sequence, which map images to logits, on the device of the data.
+        data: the training set.
+        attack: called with the layers above (in evaluation mode), what goes into them, and the true
+            labels; returns what goes into them after the attack, in the same shape. Rows that it
+            leaves alone are learnt as they are.
+        weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
+        depths: numbers of layers below the attack; 0 attacks the images.
+        pool_size: examples per depth.
+        refresh: examples replaced at once.
+        every: steps between replacements; each replaces examples of one depth, in turn.
+        steps: number of parameter updates.
+        batch_size: images, and examples, per update.
+        learning_rate: the initial one, which falls to zero along a cosine.
+        generator: source of all that is random here; the attack has to bring its own.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: if a depth is not below the last layer, or the pool is smaller than a batch or
+            than what is replaced at once.
+    """
+    if not depths or not all(0 <= depth < len(model) for depth in depths):
+        raise ValueError(
+            f"depths must be numbers of layers from 0 to {len(model) - 1}, got {tuple(depths)}"
+        )
+    if pool_size < max(batch_size, refresh):
+        raise ValueError(
+            f"a pool of {pool_size} is too small for batches of {batch_size} and replacing "
+            f"{refresh} at once: make it larger"
+        )
+    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    draw = partial(_draw, generator=generator)
+    model.eval()
+    pools = {}
+    for depth in depths:
+        first = data[draw(len(data), pool_size).to(data.labels.device)]
+        pools[depth] = _features(model, depth, first.images), first.labels
+    batches = _batches(data, steps, batch_size, generator)
+    bar = tqdm(batches, total=steps, disable=not progress, leave=False)
+    for step, (images, labels) in enumerate(bar):
+        if step % every == 0:
+            depth = depths[step // every % len(depths)]
+            fresh = data[draw(len(data), refresh).to(labels.device)]
+            head = model.eval()[depth:].eval()
+            found = attack(head, _features(model, depth, fresh.images), fresh.labels)
+            slots = draw(pool_size, refresh).to(labels.device)
+            pools[depth][0][slots], pools[depth][1][slots] = found.detach(), fresh.labels
+        depth = depths[step % len(depths)]
+        chosen = draw(pool_size, batch_size).to(labels.device)
+        examples, truth = (part[chosen] for part in pools[depth])
+        model.train()
+        logits = torch.cat([model(images), model[depth:](examples)])
+        loss = F.cross_entropy(logits, torch.cat([labels, truth]))
+        loss = loss + weight_decay_loss(model, weight_decay)
         _update(optimizer, schedule, loss)
     model.eval()
 
@@ -222,6 +311,19 @@ def fit_sparse_autoencoder(
         for layer in (encoder, decoder):
             loss = loss + weight_decay / 2 * layer.weight.square().sum()
         _update(optimizer, schedule, loss)
+
+
+def _features(model: nn.Sequential, depth: int, images: Tensor) -> Tensor:
+    """What goes into the layers above the depth."""
+    with torch.no_grad():
+        return model[:depth](images).clone()
+
+
+def _draw(n: int, number: int, generator: torch.Generator) -> Tensor:
+    """Different places out of n, or, where there are too few, places with repetition."""
+    if number > n:
+        return torch.randint(n, (number,), generator=generator, device=generator.device)
+    return torch.randperm(n, generator=generator, device=generator.device)[:number]
 
 
 def _decayed_layers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
