@@ -35,6 +35,7 @@ from blindspots.training import (
     fit,
     fit_sparse_autoencoder,
     fit_to_convergence,
+    fit_with_adversaries,
     weight_decay_loss,
 )
 from blindspots.transfer import TransferMatrix, transfer_matrix, transfer_verdict
@@ -81,6 +82,7 @@ __all__ = [
     "fit",
     "fit_sparse_autoencoder",
     "fit_to_convergence",
+    "fit_with_adversaries",
     "haar_basis",
     "label_agreement",
     "largest_gradient",

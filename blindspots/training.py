@@ -119,6 +119,7 @@ def fit_with_adversaries(
     weight_decay: Sequence[float],
     depths: Sequence[int] = (0,),
     pool_size: int = 2000,
+    examples: int = 20,
     refresh: int = 100,
     every: int = 10,
     steps: int = 10_000,
@@ -131,7 +132,7 @@ def fit_with_adversaries(
 
     The pool is renewed continually: every few steps the attack is asked for new examples against
     the network as it then is, and they take the places of some old ones, drawn at random. Each step
-    learns from a batch of the images and one of the pool, in equal parts.
+    learns from a batch of images and a few examples of the pool.
 
     Adversarial examples can also be found for the output of a layer in place of an image: the
     attack is then against the layers above, and these learn from it. Each depth has a pool of its
@@ -148,26 +149,27 @@ def fit_with_adversaries(
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
         depths: numbers of layers below the attack; 0 attacks the images.
         pool_size: examples per depth.
+        examples: of the pool, per update, beside the images.
         refresh: examples replaced at once.
         every: steps between replacements; each replaces examples of one depth, in turn.
         steps: number of parameter updates.
-        batch_size: images, and examples, per update.
+        batch_size: images per update.
         learning_rate: the initial one, which falls to zero along a cosine.
         generator: source of all that is random here; the attack has to bring its own.
         progress: show a progress bar.
 
     Raises:
-        ValueError: if a depth is not below the last layer, or the pool is smaller than a batch or
-            than what is replaced at once.
+        ValueError: if a depth is not below the last layer, or the pool is smaller than what is
+            learnt or replaced at once.
     """
     if not depths or not all(0 <= depth < len(model) for depth in depths):
         raise ValueError(
             f"depths must be numbers of layers from 0 to {len(model) - 1}, got {tuple(depths)}"
         )
-    if pool_size < max(batch_size, refresh):
+    if pool_size < max(examples, refresh):
         raise ValueError(
-            f"a pool of {pool_size} is too small for batches of {batch_size} and replacing "
-            f"{refresh} at once: make it larger"
+            f"a pool of {pool_size} is too small to learn from {examples} and to replace {refresh} "
+            "at once: make it larger"
         )
     optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
@@ -188,10 +190,10 @@ def fit_with_adversaries(
             slots = draw(pool_size, refresh).to(labels.device)
             pools[depth][0][slots], pools[depth][1][slots] = found.detach(), fresh.labels
         depth = depths[step % len(depths)]
-        chosen = draw(pool_size, batch_size).to(labels.device)
-        examples, truth = (part[chosen] for part in pools[depth])
+        chosen = draw(pool_size, examples).to(labels.device)
+        found, truth = (part[chosen] for part in pools[depth])
         model.train()
-        logits = torch.cat([model(images), model[depth:](examples)])
+        logits = torch.cat([model(images), model[depth:](found)])
         loss = F.cross_entropy(logits, torch.cat([labels, truth]))
         loss = loss + weight_decay_loss(model, weight_decay)
         _update(optimizer, schedule, loss)

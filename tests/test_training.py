@@ -10,7 +10,10 @@ from blindspots import (
     fit,
     fit_sparse_autoencoder,
     fit_to_convergence,
+    fit_with_adversaries,
+    lbfgs_attack,
     mlp,
+    predict,
     weight_decay_loss,
 )
 
@@ -139,3 +142,111 @@ def test_autoencoder_learns_sparse_features_without_labels(train, generator):
 def test_sparsity_out_of_range(sparsity, train, generator):
     with pytest.raises(ValueError, match="strictly between 0 and 1"):
         fit_sparse_autoencoder(nn.Linear(64, 3), train, sparsity=sparsity, generator=generator)
+
+
+def spoil(head, features, labels):
+    """An attack that can be recognised."""
+    return torch.full_like(features, 0.5)
+
+
+def test_adversaries_are_asked_for_all_the_time_at_every_depth(train, generator):
+    network, calls = mlp((64, 20, 15, 10), generator=generator), []
+
+    def attack(head, features, labels):
+        assert not any(module.training for module in head.modules())
+        assert not features.requires_grad
+        calls.append((len(head), tuple(features.shape), head[-1] is network[-1]))
+        return features
+
+    fit_with_adversaries(
+        network,
+        train,
+        attack,
+        weight_decay=[0, 0, 0],
+        depths=(0, 3, 5),
+        pool_size=50,
+        refresh=7,
+        every=4,
+        steps=24,
+        generator=generator,
+    )
+    shapes = [(6, (7, 1, 8, 8), True), (3, (7, 20), True), (1, (7, 15), True)]
+    assert calls == 2 * shapes and not network.training
+
+
+def test_only_the_layers_above_learn_from_the_pool(train):
+    """Adam's first step goes by the sign of the gradient, whatever its size."""
+    networks = []
+    for attack in (lambda head, features, labels: features, spoil):
+        generator = torch.Generator().manual_seed(0)
+        network = mlp((64, 20, 10), generator=generator)
+        options = {"depths": [3], "pool_size": 100, "refresh": 100, "examples": 100, "steps": 1}
+        options |= {"weight_decay": [0, 0], "generator": generator}
+        fit_with_adversaries(network, train, attack, **options)
+        networks.append(network)
+    same, other = networks
+    assert torch.allclose(same[1].weight, other[1].weight)
+    assert not torch.allclose(same[3].weight, other[3].weight)
+
+
+def test_what_the_pool_holds_is_learnt_with_its_true_label(train, generator):
+    """Images on which a bright square stands for nothing: only the pool shows it."""
+    square = torch.zeros(1, 8, 8)
+    square[:, :3, :3] = 1
+
+    def attack(head, images, labels):
+        return (images + square).clamp(max=1)
+
+    errors = []
+    for fitted in ("plain", "pool"):
+        network = mlp((64, 30, 10), generator=torch.Generator().manual_seed(0))
+        options = {"weight_decay": [1e-5, 1e-5], "steps": 600, "learning_rate": 1e-2}
+        if fitted == "plain":
+            fit(network, train, **options, generator=generator)
+        else:
+            fit_with_adversaries(
+                network, train, attack, pool_size=500, **options, generator=generator
+            )
+        errors.append(error_rate(network, attack(None, train.images, None), train.labels))
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_adversaries_push_the_boundary_away(train, digits):
+    data, _ = digits
+    distances = []
+    for adversaries in (False, True):
+        generator = torch.Generator().manual_seed(0)
+        network = mlp((64, 30, 10), generator=generator)
+        options = {"weight_decay": [1e-5, 1e-5], "steps": 600, "learning_rate": 1e-2}
+        options["generator"] = generator
+
+        def attack(head, images, labels):
+            moved = images.clone().requires_grad_()
+            loss = nn.functional.cross_entropy(head(moved), labels)
+            (gradient,) = torch.autograd.grad(loss, moved)
+            return (images + 0.2 * gradient.sign()).clamp(0, 1)
+
+        if adversaries:
+            fit_with_adversaries(network, train, attack, examples=100, **options)
+        else:
+            fit(network, train, **options)
+        read = predict(network, data.images) == data.labels
+        found = lbfgs_attack(network, data.images[read], None, loss="margin")
+        distances.append(found.distortion.median().item())
+    assert distances[1] > 1.3 * distances[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"depths": (0, 4)}, r"from 0 to 3, got \(0, 4\)"),
+        ({"depths": ()}, "depths must be numbers of layers"),
+        ({"pool_size": 50}, "pool of 50 is too small .* replace 100"),
+    ],
+)
+def test_bad_pools(train, generator, options, message):
+    network = mlp((64, 20, 10), generator=generator)
+    with pytest.raises(ValueError, match=message):
+        fit_with_adversaries(
+            network, train, spoil, weight_decay=[0, 0], **options, generator=generator
+        )
