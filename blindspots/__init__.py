@@ -10,7 +10,7 @@ from blindspots.affine import affine_minimum
 from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
 from blindspots.box import BoxMinimum, minimize_box
 from blindspots.data import LabelledImages, load_images, split_halves
-from blindspots.intervals import seed_interval, wilson_interval
+from blindspots.intervals import seed_interval, share_bound, wilson_interval
 from blindspots.lipschitz import (
     LayerBound,
     NetworkBound,
@@ -30,6 +30,7 @@ from blindspots.perturbations import (
 )
 from blindspots.polytope import PolytopeProjection, project_to_polytope
 from blindspots.stored import load_stored
+from blindspots.subspace import aligned_directions
 from blindspots.sweep import run_sweep
 from blindspots.training import (
     fit,
@@ -68,6 +69,7 @@ __all__ = [
     "add_equal_noise",
     "add_gaussian_noise",
     "affine_minimum",
+    "aligned_directions",
     "basis_test",
     "basis_tests",
     "basis_verdict",
@@ -105,6 +107,7 @@ __all__ = [
     "rescale_perturbation",
     "run_sweep",
     "seed_interval",
+    "share_bound",
     "split_halves",
     "top_images",
     "trained",

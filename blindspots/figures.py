@@ -6,6 +6,7 @@ import io
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -425,6 +426,22 @@ def scatter_plot(
     return _finished(figure)
 
 
+def agreement_plot(
+    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str
+) -> Figure:
+    """Two numbers for each of many things: where they agree, a point is on the line."""
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
+    styles = [(RED, "o"), (BLUE, "^"), ("black", "x")]
+    for (name, (x, y)), (color, marker) in zip(groups.items(), styles, strict=False):
+        axis.scatter(x, y, color=color, marker=marker, s=12, alpha=0.6, linewidths=0.8, label=name)
+    axis.axline((0, 0), slope=1, color="black", linewidth=1)
+    axis.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, None))
+    axis.grid(color="#e6e6e6")
+    axis.set_axisbelow(True)
+    axis.legend(frameon=False, fontsize=9, markerscale=2)
+    return _finished(figure)
+
+
 def sandwich_plot(distances: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> Figure:
     """Several distances of every image, one above the other; images in the order of the last.
 
@@ -455,6 +472,8 @@ def curves(
     controls: Sequence[str] = (),
     xlabel: str,
     ylabel: str,
+    xscale: Literal["linear", "log"] = "linear",
+    yscale: Literal["linear", "log"] = "linear",
 ) -> Figure:
     """Lines in one panel, named in a legend; the controls are grey and dashed.
 
@@ -464,6 +483,8 @@ def curves(
         controls: names of those that must stay low.
         xlabel: what the abscissas are.
         ylabel: what the ordinates are.
+        xscale: `"linear"` or `"log"`.
+        yscale: likewise; on a logarithmic axis zeros are not drawn.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
     colors = itertools.cycle([RED, BLUE, "#1b7837", "#762a83", "#b35806", "#01665e"])
@@ -475,7 +496,10 @@ def curves(
             (line,) = axis.plot(x, y, color=next(colors), marker=".", label=name)
             if bands and name in bands:
                 axis.fill_between(x, *bands[name], color=line.get_color(), alpha=0.15, linewidth=0)
-    axis.set(xlabel=xlabel, ylabel=ylabel)
+    axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    for scale, numbers in ((xscale, axis.xaxis), (yscale, axis.yaxis)):
+        if scale == "log":
+            numbers.set_major_formatter("{x:g}")
     axis.grid(color="#e6e6e6")
     axis.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)

@@ -1,5 +1,7 @@
 """How far a measured error rate may be from the true one: over images, and over training runs."""
 
+import math
+
 from jaxtyping import Float
 from scipy import stats
 from torch import Tensor
@@ -74,6 +76,55 @@ def seed_interval(
     t = float(stats.t.ppf((1 + confidence) / 2, number - 1))
     half = t * runs.std(dim=0) * (1 / number + new_run) ** 0.5
     return runs.mean(dim=0) - half, runs.mean(dim=0) + half
+
+
+def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> float:
+    r"""A number that the mean share of all images does not exceed, given those of some.
+
+    A share may itself be an average, such as that of many noises on one image: it does not matter
+    how it is distributed, only that it lies between 0 and 1. With m the mean of the n shares, the
+    bound is the largest p for which
+
+    .. math::
+
+        n \left( m \ln \frac{m}{p} + (1 - m) \ln \frac{1 - m}{1 - p} \right)
+        \le \ln \frac{1}{1 - \text{confidence}} ,
+
+    after Hoeffding's inequality in its sharper form. With all shares zero it is the exact bound for
+    n images without a single hit.
+
+    Args:
+        shares: of independent images, in [0, 1].
+        confidence: probability that the bound holds, in (0, 1).
+
+    Raises:
+        ValueError: if there are no shares, one is out of its range, or the confidence is.
+
+    References:
+        Hoeffding, Probability inequalities for sums of bounded random variables (1963), theorem 1.
+
+    >>> import torch
+    >>> f"{share_bound(torch.zeros(300)):.4f}"  # the rule of three: 3 / 300
+    '0.0099'
+    """
+    _check_confidence(confidence)
+    if len(shares) == 0 or not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError("need shares in [0, 1] of at least one image, and no others")
+    mean = shares.double().mean().item()
+    allowed = -math.log1p(-confidence) / len(shares)
+
+    def divergence(p: float) -> float:
+        hits = mean * math.log(mean / p) if mean > 0 else 0.0
+        return hits + ((1 - mean) * math.log((1 - mean) / (1 - p)) if mean < 1 else 0.0)
+
+    low, high = mean, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        if middle < 1 and divergence(middle) <= allowed:
+            low = middle
+        else:
+            high = middle
+    return high
 
 
 def _check_confidence(confidence: float) -> None:

@@ -155,6 +155,22 @@ def test_curves_have_bands_in_their_colour():
     assert heights >= {(1, 4), (2, 5), (1, 6), (2, 7)}
 
 
+def test_curves_may_be_logarithmic():
+    lines = {"a": ([1, 10], [0.01, 1])}
+    (axis,) = figures.curves(lines, xlabel="x", ylabel="y", xscale="log").axes
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "linear")
+    assert axis.xaxis.get_major_formatter()(10, 0) == "10"
+    (axis,) = figures.curves(lines, xlabel="x", ylabel="y", yscale="log").axes
+    assert (axis.get_xscale(), axis.get_yscale()) == ("linear", "log")
+
+
+def test_agreement_plot_has_a_line_where_both_agree():
+    figure = figures.agreement_plot({"a": ([1, 2], [3, 4])}, xlabel="x", ylabel="y")
+    (axis,) = figure.axes
+    assert axis.collections[0].get_offsets().tolist() == [[1, 3], [2, 4]]
+    assert (axis.lines[0].get_xy1(), axis.lines[0].get_slope()) == ((0, 0), 1)
+
+
 def test_scatter_plot_keeps_the_groups_apart():
     figure = figures.scatter_plot({"a": ([1, 2], [3, 4]), "b": ([5], [6])}, xlabel="x", ylabel="y")
     offsets = [c.get_offsets().tolist() for c in figure.axes[0].collections]

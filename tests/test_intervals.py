@@ -2,7 +2,7 @@ import pytest
 import torch
 from scipy import stats
 
-from blindspots import seed_interval, wilson_interval
+from blindspots import seed_interval, share_bound, wilson_interval
 
 
 @pytest.mark.parametrize("count", [1, 7, 256])
@@ -42,6 +42,34 @@ def test_seed_interval_agrees_with_scipy():
         assert (low[j].item(), high[j].item()) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("count", [1, 20, 500])
+@pytest.mark.parametrize("confidence", [0.5, 0.95])
+def test_share_bound_without_hits_is_the_exact_one(count, confidence):
+    exact = stats.binomtest(0, count, alternative="less").proportion_ci(confidence, method="exact")
+    found = share_bound(torch.zeros(count), confidence=confidence)
+    assert found == pytest.approx(exact.high, abs=1e-12)
+    assert share_bound(torch.ones(count)) == 1
+
+
+def test_share_bound_is_where_the_divergence_says():
+    shares, p = torch.tensor([0.0, 0.1, 0.5]), share_bound(torch.tensor([0.0, 0.1, 0.5]))
+    m = shares.double().mean()
+    divergence = m * (m / p).log() + (1 - m) * ((1 - m) / (1 - p)).log()
+    assert 3 * divergence.item() == pytest.approx(-torch.tensor(0.05).log().item(), rel=1e-6)
+    assert p > m
+
+
+def test_share_bound_holds_for_shares_of_any_kind():
+    generator = torch.Generator().manual_seed(0)
+    for rare in (0.02, 1.0):  # few images with large shares, or small shares everywhere
+        hit = torch.rand(2000, 100, generator=generator) < rare
+        shares = hit * (0.02 / rare) * 2 * torch.rand(2000, 100, generator=generator)
+        holds = [share_bound(row.clamp(max=1)) >= 0.02 for row in shares]
+        assert sum(holds) / len(holds) >= 0.95
+    few = torch.rand(2000, 100, generator=generator) < 0.02
+    assert sum(share_bound(row.double(), confidence=0.5) >= 0.02 for row in few) < 1900
+
+
 @pytest.mark.parametrize(
     "call, message",
     [
@@ -50,6 +78,9 @@ def test_seed_interval_agrees_with_scipy():
         (lambda: wilson_interval(torch.tensor([0.2]), 5, confidence=1), "confidence must.*got 1"),
         (lambda: seed_interval(torch.zeros(1, 3)), "at least two runs.*got 1"),
         (lambda: seed_interval(torch.zeros(2, 3), confidence=95), "confidence must.*got 95"),
+        (lambda: share_bound(torch.tensor([0.1, 1.1])), r"shares in \[0, 1\]"),
+        (lambda: share_bound(torch.zeros(0)), "at least one image"),
+        (lambda: share_bound(torch.zeros(3), confidence=0), "confidence must.*got 0"),
     ],
 )
 def test_errors(call, message):

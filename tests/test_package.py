@@ -164,6 +164,7 @@ def test_the_books_floors_have_no_cycle():
             "atomic",
             "perturbations",
             "intervals",
+            "subspace",
             "paper",
             "prose",
         )

@@ -201,6 +201,16 @@ def mutants() -> list[Mutant]:
         ("middle = (share + z2 / 2) / (1 + z2)", "middle = share"),
         ("runs.std(dim=0) * (1 / number + new_run)", "runs.std(dim=0) * (1 / number)"),
         ("number - 1))", "number))"),
+        ("-math.log1p(-confidence) / len(shares)", "-math.log(confidence) / len(shares)"),
+        ("math.log((1 - mean) / (1 - p))", "math.log(1 / (1 - p))"),
+        ("hits = mean * math.log(mean / p)", "hits = math.log(mean / p)"),
+    ]
+    subspace = [
+        ("> 0, -1.0, 1.0)", "> 0, 1.0, -1.0)"),
+        ("directions = away[:, None] * reflected", "directions = reflected"),
+        ("flat = flat / flat.abs().amax(dim=1, keepdim=True)", "flat = flat * 1"),
+        ("frame = torch.linalg.qr(drawn.to(gradients.device)).Q.mT", "frame = drawn.mT"),
+        ("middle = frame.sum(dim=1) / k**0.5", "middle = frame.mean(dim=1)"),
     ]
     sweep = [
         ("torch.set_num_threads(1)", "pass"),
@@ -290,6 +300,7 @@ def mutants() -> list[Mutant]:
         "zoo": zoo,
         "atomic": atomic,
         "units": units,
+        "subspace": subspace,
     }
     return [
         Mutant(
