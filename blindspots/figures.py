@@ -472,7 +472,6 @@ def curves(
     controls: Sequence[str] = (),
     xlabel: str,
     ylabel: str,
-    xscale: Literal["linear", "log"] = "linear",
     yscale: Literal["linear", "log"] = "linear",
 ) -> Figure:
     """Lines in one panel, named in a legend; the controls are grey and dashed.
@@ -483,8 +482,7 @@ def curves(
         controls: names of those that must stay low.
         xlabel: what the abscissas are.
         ylabel: what the ordinates are.
-        xscale: `"linear"` or `"log"`.
-        yscale: likewise; on a logarithmic axis zeros are not drawn.
+        yscale: `"linear"` or `"log"`.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
     colors = itertools.cycle([RED, BLUE, "#1b7837", "#762a83", "#b35806", "#01665e"])
@@ -496,10 +494,9 @@ def curves(
             (line,) = axis.plot(x, y, color=next(colors), marker=".", label=name)
             if bands and name in bands:
                 axis.fill_between(x, *bands[name], color=line.get_color(), alpha=0.15, linewidth=0)
-    axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
-    for scale, numbers in ((xscale, axis.xaxis), (yscale, axis.yaxis)):
-        if scale == "log":
-            numbers.set_major_formatter("{x:g}")
+    axis.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale)
+    if yscale == "log":
+        axis.yaxis.set_major_formatter("{x:g}")
     axis.grid(color="#e6e6e6")
     axis.set_axisbelow(True)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
