@@ -6,6 +6,7 @@ images, networks, training, the attack, who else is fooled, what no attack can d
 
 __version__ = "0.1.0"
 
+from blindspots.adversaries import blind_spots, pgd
 from blindspots.affine import affine_minimum
 from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
 from blindspots.box import BoxMinimum, minimize_box
@@ -73,6 +74,7 @@ __all__ = [
     "basis_test",
     "basis_tests",
     "basis_verdict",
+    "blind_spots",
     "certified_radius",
     "conv_norm",
     "convnet",
@@ -100,6 +102,7 @@ __all__ = [
     "pair_bounds",
     "partial_rotations",
     "participation_ratio",
+    "pgd",
     "pixel_compactness",
     "predict",
     "project_to_polytope",

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from blindspots.box import minimize_box
 from blindspots.nearest import end_on_boundary, nearest_class, project_repeatedly
+from blindspots.networks import refuse_training_mode
 from blindspots.penalty_search import search_penalty
 from blindspots.perturbations import Bounds
 from blindspots.problem import Found, Problem, select, state_problem, towards
@@ -231,8 +232,7 @@ def _failed(problem: Problem) -> Found:
 def _check_arguments(
     model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
 ) -> None:
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model is in training mode: call model.eval() first")
+    refuse_training_mode(model)
     if images.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
     if targets is not None and targets.dtype != torch.int64:

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm, trange
 
 from blindspots.enclosure import UNIT, pair
-from blindspots.networks import evaluate
+from blindspots.networks import evaluate, refuse_training_mode
 from blindspots.operator_norms import conv_norm, dense_norm
 
 GELU_SLOPE = 1.12906  # above the largest derivative of GELU, 1.12890..., and of its tanh form
@@ -75,7 +75,7 @@ def layer_bounds(
         NotImplementedError: for a layer whose Lipschitz constant is not known here. To skip it
             would make the bound false.
     """
-    _refuse_training(model)
+    refuse_training_mode(model)
     traced = fx.symbolic_trace(model)
     example = next(model.parameters(), torch.empty(0)).new_zeros(1, *input_shape)
     ShapeProp(traced).propagate(example)
@@ -122,7 +122,7 @@ def pair_bounds(
             f"the last layer must be linear, got {type(last).__name__}: use layer_bounds, whose "
             "bound times the square root of 2 holds for every pair"
         )
-    _refuse_training(model)
+    refuse_training_mode(model)
     rows = last.weight.detach().double().cpu()
     differences = (rows[:, None] - rows).norm(dim=2) * (1 + 2 * rows.shape[1] * UNIT)
     return differences * layer_bounds(model[:-1].eval(), input_shape, tight=tight).bound
@@ -224,11 +224,6 @@ def largest_gradient(
 def _jacobian_norms(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
     jacobians = vmap(jacrev(lambda image: model(image[None])[0]))(images)
     return torch.linalg.matrix_norm(jacobians.flatten(2), 2)
-
-
-def _refuse_training(model: nn.Module) -> None:
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model is in training mode: call model.eval() first")
 
 
 def _shape(node: fx.Node) -> tuple[int, ...]:

@@ -127,6 +127,12 @@ def error_rate(
     return (predict(model, images) != labels).double().mean().item()
 
 
+def refuse_training_mode(model: nn.Module) -> None:
+    """Raise a ValueError if a part of the model would behave otherwise when it is used."""
+    if any(module.training for module in model.modules()):
+        raise ValueError("the model is in training mode: call model.eval() first")
+
+
 def initialise(layer: nn.Module, generator: torch.Generator | None) -> nn.Module:
     """Draw new weights in place, Glorot uniform with zero biases, and return the layer."""
     nn.init.xavier_uniform_(layer.weight, generator=generator)  # type: ignore[arg-type]

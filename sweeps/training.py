@@ -5,150 +5,145 @@ on where it stopped.
 """
 
 import time
-from functools import partial
+from collections.abc import Callable
+from functools import cache, partial
 
 import torch
-from command import SWEEPS, sweep_parser, workers
+from command import SWEEPS, store_sweep, sweep_parser, workers
 from torch import Tensor, nn
 
-import blindspots
 from blindspots import (
     LabelledImages,
+    add_equal_noise,
+    blind_spots,
     error_rate,
     fit,
     fit_with_adversaries,
     lbfgs_attack,
     load_images,
     mlp,
+    pgd,
     predict,
     random_targets,
     run_sweep,
 )
-from blindspots.stored import store
-from blindspots.sweep import code_version
 
 HIDDEN = (100, 100)
-WEIGHT_DECAY = (1e-5, 1e-5, 1e-6)
+WEIGHT_DECAY = (1e-5, 1e-5, 1e-6)  # of Table 1
 STEPS = 20_000
-IMAGES = 256
-INPUT, FIRST, SECOND = 0, 3, 5  # depths: layers below the attack
-# What is tried, and recorded: no adversaries, pools at each depth and share, and what people do today.
-METHODS = {
+IMAGES = 512
+INPUT, FIRST, SECOND = 0, 3, 5  # depths: numbers of layers below the attack
+PLACES = {
+    "input": (INPUT,),
+    "first layer": (FIRST,),
+    "second layer": (SECOND,),
+    "every layer": (INPUT, FIRST, SECOND),
+}
+SHARES = 5, 20, 100  # examples of the pool, beside 100 images
+# All that was tried: without adversaries, as long and longer; pools at every depth and in several
+# shares; the same with noise of equal length; and what people do today.
+METHODS: dict[str, dict] = {
     "weight decay": {},
     "weight decay, longer": {"times": 4},
-    "dropout": {"dropout": True},
+    "dropout 0.2": {"dropout": (0.0, 0.2), "times": 4},
+    "dropout 0.5": {"dropout": (0.2, 0.5), "times": 4},
     **{
-        f"pool, {where}, {examples} examples": {"depths": depths, "examples": examples}
-        for where, depths in {
-            "input": (INPUT,),
-            "first layer": (FIRST,),
-            "second layer": (SECOND,),
-            "every layer": (INPUT, FIRST, SECOND),
-        }.items()
-        for examples in (5, 20, 100)
+        f"pool, {place}, {share}": {"depths": depths, "examples": share}
+        for place, depths in PLACES.items()
+        for share in SHARES
     },
-    "FGSM": {"signed": 0.1},
-    "PGD": {"signed": 0.1, "pgd": 5},
+    **{
+        f"noise, {place}, 100": {"depths": PLACES[place], "examples": 100, "noise": True}
+        for place in ("second layer", "every layer")
+    },
+    "FGSM": {"size": 0.1, "steps": 1},
+    "PGD": {"size": 0.1, "steps": 5},
 }
 
 
-def penalised(head: nn.Module, features: Tensor, labels: Tensor, *, generator) -> Tensor:
-    """The paper's attack with random targets; what the network misreads is left as it is."""
-    read = predict(head, features) == labels
-    if not read.any():
-        return features
-    targets = random_targets(labels[read], classes=10, generator=generator)
-    found = features.clone()
-    found[read] = lbfgs_attack(head, features[read], targets, search_steps=6).images
-    return found
+def adversary(how: dict, seed: int) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    if "size" in how:
+        return partial(pgd, size=how["size"], steps=how["steps"])
+    generator = torch.Generator().manual_seed(1_000_000 + seed)  # not that of the weights
+    attack = partial(blind_spots, generator=generator)
+    if not how.get("noise"):
+        return attack
 
+    def noise(head: nn.Module, features: Tensor, labels: Tensor) -> Tensor:
+        found = attack(head, features, labels)
+        return add_equal_noise(features, found, bounds=(0, 1), generator=generator)
 
-def signed(head: nn.Module, images: Tensor, labels: Tensor, *, size: float, steps: int) -> Tensor:
-    """Steps along the sign of the gradient (one: FGSM; several: PGD without random start)."""
-    moved, step = images, size if steps == 1 else 2.5 * size / steps
-    for _ in range(steps):
-        moved = moved.detach().requires_grad_()
-        loss = nn.functional.cross_entropy(head(moved), labels)
-        (gradient,) = torch.autograd.grad(loss, moved)
-        moved = moved + step * gradient.sign()
-        moved = moved.clamp(images - size, images + size).clamp(0, 1)
-    return moved.detach()
+    return noise
 
 
 def train(method: str, data: LabelledImages, seed: int) -> tuple[nn.Sequential, float]:
-    """A network 100-100-10 trained in one way, and the CPU seconds that it took."""
+    """A network 100-100-10 trained in one way, and the CPU seconds that it took.
+
+    All networks of a seed start from the same weights.
+    """
     how = METHODS[method]
     generator = torch.Generator().manual_seed(seed)
     network = mlp((data.images[0].numel(), *HIDDEN, 10), generator=generator)
-    if how.get("dropout"):
-        network = with_dropout(network)
-    fitted = partial(
-        fit_with_adversaries,
-        network,
-        data,
-        weight_decay=WEIGHT_DECAY,
-        steps=STEPS,
-        learning_rate=2e-3,
-        generator=generator,
-    )
+    options = {"weight_decay": WEIGHT_DECAY, "learning_rate": 2e-3, "generator": generator}
     start = time.process_time()
     if "depths" in how:
-        attack = partial(penalised, generator=torch.Generator().manual_seed(seed + 1))
-        with torch.random.fork_rng(devices=[]):
-            fitted(attack, depths=how["depths"], examples=how["examples"])
-    elif "signed" in how:
-        attack = partial(signed, size=how["signed"], steps=how.get("pgd", 1))
-        fitted(attack, examples=100, pool_size=100, refresh=100, every=1)
+        pools = {"depths": how["depths"], "examples": how["examples"], "refresh": 50, "every": 20}
+        fit_with_adversaries(network, data, adversary(how, seed), steps=STEPS, **pools, **options)
+    elif "size" in how:  # every step learns from as many new examples as images
+        pools = {"examples": 100, "pool_size": 100, "refresh": 100, "every": 1}
+        fit_with_adversaries(network, data, adversary(how, seed), steps=STEPS, **pools, **options)
     else:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # dropout draws from it
-            fit(
-                network,
-                data,
-                weight_decay=WEIGHT_DECAY,
-                steps=STEPS * how.get("times", 1),
-                learning_rate=2e-3,
-                generator=generator,
-            )
+        if "dropout" in how:
+            network = with_dropout(network, *how["dropout"])
+        torch.manual_seed(seed)  # dropout draws from it
+        fit(network, data, steps=STEPS * how.get("times", 1), **options)
     return network.requires_grad_(False), time.process_time() - start
 
 
-def with_dropout(network: nn.Sequential) -> nn.Sequential:
-    """A fifth of the pixels and half of the units are dropped while training."""
+def with_dropout(network: nn.Sequential, pixels: float, units: float) -> nn.Sequential:
+    """The same layers, with shares of the pixels and of the units dropped while training."""
     layers: list[nn.Module] = []
     for layer in network:
         if isinstance(layer, nn.Linear):
-            layers.append(nn.Dropout(0.2 if len(layers) == 1 else 0.5))
+            layers.append(nn.Dropout(pixels if len(layers) == 1 else units))
         layers.append(layer)
     return nn.Sequential(*layers)
 
 
+@cache
+def plain(data: str, seed: int) -> nn.Sequential:
+    return train("weight decay", load_images(data, split="train"), seed)[0]
+
+
 def measure(data: str, method: str, seed: int) -> dict:
-    """Errors, distances, and what becomes of examples made for the plain network of the seed."""
+    """Errors and distances, and what becomes of images that mislead the plain network."""
     train_set, test = load_images(data, split="train"), load_images(data, split="test")
     network, seconds = train(method, train_set, seed)
-    plain = network if method == "weight decay" else train("weight decay", train_set, seed)[0]
-    generator = torch.Generator().manual_seed(1_000_000 + seed)
-    drawn = test[torch.randperm(len(test), generator=generator)[: 2 * IMAGES]]
-    result = {
+    generator = torch.Generator().manual_seed(2_000_000 + seed)
+    drawn = test[torch.randperm(len(test), generator=generator)[:IMAGES]]
+    before = plain(data, seed)
+    read = (predict(before, drawn.images) == drawn.labels) & (
+        predict(network, drawn.images) == drawn.labels
+    )
+    images, labels = drawn.images[read], drawn.labels[read]
+    targets = random_targets(labels, classes=10, generator=generator)
+    old = lbfgs_attack(before, images, targets).images
+    noisy = add_equal_noise(images, old, bounds=(0, 1), generator=generator)
+    nearest = lbfgs_attack(network, images, None, loss="margin")
+    new = lbfgs_attack(network, images, targets)
+    return {
         "seconds": seconds,
         "train_error": error_rate(network, train_set.images, train_set.labels),
         "test_error": error_rate(network, test.images, test.labels),
+        "images": len(images),
+        "success": new.success.double().mean().item(),
+        "nearest": (nearest.images - images).flatten(1).norm(dim=1).median().item(),
+        "distortion": new.distortion[new.success].square().mean().sqrt().item(),
+        "old": error_rate(network, old, labels),
+        "old, noise": error_rate(network, noisy, labels),
+        "old, doubled": error_rate(network, (images + 2 * (old - images)).clamp(0, 1), labels),
+        "new to plain": error_rate(before, new.images, labels),
     }
-    for name, model in (("network", network), ("plain", plain)):
-        read = (predict(model, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
-        found = lbfgs_attack(model, drawn.images[read], None, loss="margin")
-        change = (found.images - drawn.images[read]).flatten(1)
-        result[name] = {
-            "distance": change.norm(dim=1).median().item(),
-            "transfer": error_rate(network, found.images, drawn.labels[read]),
-            "amplified": error_rate(
-                network,
-                drawn.images[read] + 2 * (found.images - drawn.images[read]),
-                drawn.labels[read],
-            ),
-        }
-    return result
 
 
 def main() -> None:
@@ -161,14 +156,8 @@ def main() -> None:
     ]
     with workers(arguments):
         measured = run_sweep(measure, settings, folder=SWEEPS, progress=True)
-    results = {
-        "data": data,
-        "code": code_version(),
-        "version": blindspots.__version__,
-        "seeds": arguments.seeds,
-        "runs": [s | r for s, r in zip(settings, measured, strict=True)],
-    }
-    store(arguments.output, results)
+    runs = [s | r for s, r in zip(settings, measured, strict=True)]
+    store_sweep(arguments, data, runs=runs)
 
 
 if __name__ == "__main__":

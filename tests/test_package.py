@@ -176,7 +176,8 @@ def test_the_books_floors_have_no_cycle():
     assert ours["nearest"] == {"perturbations", "polytope", "problem"}
     assert ours["penalty_search"] == {"box", "perturbations", "problem"}
     searches = {"nearest", "penalty_search", "problem"}
-    assert ours["attack"] == searches | {"box", "perturbations"}
+    assert ours["attack"] == searches | {"box", "networks", "perturbations"}
+    assert ours["adversaries"] == {"attack", "networks"}
     assert ours["zoo"] == {"atomic", "data", "networks", "training"}
     assert ours["operator_norms"] == {"enclosure"}
     assert ours["lipsdp"] == {"enclosure", "operator_norms"}

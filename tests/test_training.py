@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from torch import nn
 
 from blindspots import (
     LabelledImages,
+    add_equal_noise,
     error_rate,
     fit,
     fit_sparse_autoencoder,
@@ -13,6 +16,7 @@ from blindspots import (
     fit_with_adversaries,
     lbfgs_attack,
     mlp,
+    pgd,
     predict,
     weight_decay_loss,
 )
@@ -211,29 +215,32 @@ def test_what_the_pool_holds_is_learnt_with_its_true_label(train, generator):
     assert errors[1] < 0.5 * errors[0]
 
 
-def test_adversaries_push_the_boundary_away(train, digits):
+def test_adversaries_push_the_boundary_away_and_noise_hardly(train, digits):
     data, _ = digits
+    attack = partial(pgd, size=0.2, steps=1)
+
+    def noise(head, images, labels):
+        found = attack(head, images, labels)
+        drawn = torch.Generator().manual_seed(2)
+        return add_equal_noise(images, found, bounds=(0, 1), generator=drawn)
+
     distances = []
-    for adversaries in (False, True):
+    for adversary in (None, noise, attack):
         generator = torch.Generator().manual_seed(0)
         network = mlp((64, 30, 10), generator=generator)
-        options = {"weight_decay": [1e-5, 1e-5], "steps": 600, "learning_rate": 1e-2}
-        options["generator"] = generator
-
-        def attack(head, images, labels):
-            moved = images.clone().requires_grad_()
-            loss = nn.functional.cross_entropy(head(moved), labels)
-            (gradient,) = torch.autograd.grad(loss, moved)
-            return (images + 0.2 * gradient.sign()).clamp(0, 1)
-
-        if adversaries:
-            fit_with_adversaries(network, train, attack, examples=100, **options)
+        options = {"weight_decay": [1e-5, 1e-5], "steps": 2000, "learning_rate": 1e-2}
+        if adversary is None:
+            fit(network, train, **options, generator=generator)
         else:
-            fit(network, train, **options)
+            fit_with_adversaries(
+                network, train, adversary, examples=100, **options, generator=generator
+            )
         read = predict(network, data.images) == data.labels
         found = lbfgs_attack(network, data.images[read], None, loss="margin")
         distances.append(found.distortion.median().item())
-    assert distances[1] > 1.3 * distances[0]
+    plain, noisy, adversarial = distances
+    assert adversarial > 1.2 * plain
+    assert adversarial - plain > 2 * (noisy - plain)
 
 
 @pytest.mark.parametrize(

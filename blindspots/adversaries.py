@@ -1,0 +1,80 @@
+"""Attacks in the form in which `fit_with_adversaries` asks for them."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blindspots.attack import lbfgs_attack, random_targets
+from blindspots.networks import predict
+
+
+def blind_spots(
+    model: nn.Module,
+    images: Float[Tensor, "n *shape"],
+    labels: Int[Tensor, "n"],
+    *,
+    search_steps: int = 6,
+    generator: torch.Generator,
+) -> Float[Tensor, "n *shape"]:
+    """What the paper's attack finds for wrong classes drawn at random.
+
+    Section 4.2 of the paper trains on such images, and on the outputs of layers attacked likewise.
+    Where the model is wrong as it is, or the attack fails, there is nothing to look for, and the
+    row is returned unchanged.
+
+    Args:
+        model: in evaluation mode; a whole network, or the layers above a hidden one.
+        images: in [0, 1], or outputs of sigmoid units, which lie there too.
+        labels: the true classes.
+        search_steps: see `lbfgs_attack`; fewer than its default, as the network changes anyway
+            before it has learnt from what is found.
+        generator: source of the wrong classes.
+    """
+    read = predict(model, images) == labels
+    result = images.clone()
+    if read.any():
+        classes = model(images[:1]).shape[1]
+        targets = random_targets(labels[read], classes=classes, generator=generator)
+        result[read] = lbfgs_attack(model, images[read], targets, search_steps=search_steps).images
+    return result
+
+
+def pgd(
+    model: nn.Module,
+    images: Float[Tensor, "n *shape"],
+    labels: Int[Tensor, "n"],
+    *,
+    size: float,
+    steps: int,
+    bounds: tuple[float, float] = (0.0, 1.0),
+) -> Float[Tensor, "n *shape"]:
+    """Projected gradient descent: a few steps up the loss, no pixel changed by more than the size.
+
+    Each step adds a multiple of the gradient's sign to all pixels. One step of the full size is the
+    fast gradient sign method (FGSM) of Goodfellow et al. (2014), arXiv:1412.6572; several steps, of
+    2.5 times the size divided by their number, are the attack with which Madry et al. (2017),
+    arXiv:1706.06083, train. It starts at the image itself, where they start at random near it.
+
+    Args:
+        model: in evaluation mode.
+        images: within the bounds.
+        labels: the true classes.
+        size: largest change of a pixel, positive.
+        steps: number of gradients, at least one.
+        bounds: lower and upper bound of every pixel.
+
+    Raises:
+        ValueError: if the size or the number of steps is not positive.
+    """
+    if size <= 0 or steps < 1:
+        raise ValueError(f"size and steps must be positive, got {size} and {steps}")
+    step = size if steps == 1 else 2.5 * size / steps
+    moved = images.detach()
+    for _ in range(steps):
+        moved.requires_grad_()
+        loss = F.cross_entropy(model(moved), labels, reduction="sum")
+        (gradient,) = torch.autograd.grad(loss, moved)
+        moved = moved.detach() + step * gradient.sign()
+        moved = moved.clamp(images - size, images + size).clamp(*bounds)
+    return moved
