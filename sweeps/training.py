@@ -6,13 +6,14 @@ on where it stopped.
 
 import time
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 
 import torch
 from command import SWEEPS, store_sweep, sweep_parser, workers
 from torch import Tensor, nn
 
 from blindspots import (
+    RECIPES,
     LabelledImages,
     add_equal_noise,
     blind_spots,
@@ -26,11 +27,12 @@ from blindspots import (
     predict,
     random_targets,
     run_sweep,
+    trained,
 )
 
-HIDDEN = (100, 100)
-WEIGHT_DECAY = (1e-5, 1e-5, 1e-6)  # of Table 1
-STEPS = 20_000
+PLAIN = "FC100-100-10"
+HIDDEN, WEIGHT_DECAY = RECIPES[PLAIN].hidden, RECIPES[PLAIN].weight_decay
+STEPS = 19_800  # as many as the plain network's
 IMAGES = 512
 INPUT, FIRST, SECOND = 0, 3, 5  # depths: numbers of layers below the attack
 PLACES = {
@@ -110,18 +112,13 @@ def with_dropout(network: nn.Sequential, pixels: float, units: float) -> nn.Sequ
     return nn.Sequential(*layers)
 
 
-@cache
-def plain(data: str, seed: int) -> nn.Sequential:
-    return train("weight decay", load_images(data, split="train"), seed)[0]
-
-
 def measure(data: str, method: str, seed: int) -> dict:
     """Errors and distances, and what becomes of images that mislead the plain network."""
     train_set, test = load_images(data, split="train"), load_images(data, split="test")
     network, seconds = train(method, train_set, seed)
     generator = torch.Generator().manual_seed(2_000_000 + seed)
     drawn = test[torch.randperm(len(test), generator=generator)[:IMAGES]]
-    before = plain(data, seed)
+    before = trained(PLAIN, train_set, seed=seed)
     read = (predict(before, drawn.images) == drawn.labels) & (
         predict(network, drawn.images) == drawn.labels
     )
