@@ -4,8 +4,10 @@ Needs the site and Chromium, so it runs only where BLINDSPOTS_SITE names the bui
 `make check-site`.
 """
 
+import ast
 import functools
 import http.server
+import json
 import os
 import shutil
 import threading
@@ -13,6 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from blindspots.ledger import CLAIMS, read_records
 
 SITE = Path(os.environ.get("BLINDSPOTS_SITE", "")).resolve()
 if "BLINDSPOTS_SITE" not in os.environ:
@@ -32,7 +36,7 @@ FLAGS += ["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 
 # Elements whose text must stand out from its ground, by at least the ratio of WCAG level AA.
 TEXT = ".admonition p, .blindspots-table :is(td, th, caption), .blindspots-notice, figcaption p"
-TEXT += ", .blindspots-caption"
+TEXT += ", .blindspots-caption, .verdict"
 LOW_CONTRAST = """
 (selector) => {
   const parse = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -219,3 +223,33 @@ def test_search_finds_a_word_of_a_chapter(visit):
     page.wait_for_selector("#search-results li a")
     found = page.eval_on_selector_all("#search-results li a", "all => all.map(e => e.href)")
     assert any("finding_blind_spots" in address for address in found) and complaints == []
+
+
+def test_ledger_prints_what_the_rules_give_and_leads_to_the_evidence(visit):
+    glued = {}
+    for file in (SITE.parent / "jupyter_execute").rglob("*.glue.json"):
+        values = json.loads(file.read_text(encoding="utf-8"))
+        glued[file.name.removesuffix(".glue.json")] = {
+            key: ast.literal_eval(value["data"]["text/plain"]) for key, value in values.items()
+        }
+    verdicts = {name: evidence.verdict for name, (_, evidence) in read_records(glued).items()}
+    page, _ = visit("ledger.html")
+    for name, verdict in verdicts.items():
+        row = page.locator(f"#row-{name}")
+        assert row.locator(".verdict").inner_text() == verdict
+        address = row.locator("a.reference:not(.headerlink)").last.evaluate("link => link.href")
+        chapter, anchor = address.rsplit("#", 1)
+        other, _ = visit(chapter.split("/", 3)[3])
+        note = other.locator(f"#{anchor}")
+        assert note.locator(".verdict").inner_text() == verdict
+        back = note.locator("a").evaluate("link => link.href")
+        assert back.endswith(f"ledger.html#row-{name}")
+
+
+@pytest.mark.parametrize("name", ["intro.html", "ledger.html"])
+def test_front_page_and_ledger_list_all_verdicts(visit, name):
+    page, _ = visit(name)
+    rows = page.locator("table", has=page.locator(".verdict")).locator("tbody tr")
+    assert rows.count() == len(CLAIMS)
+    for row, claim in zip(rows.all(), CLAIMS.values(), strict=True):
+        assert claim.title in row.inner_text() and row.locator(".verdict").count() == 1
