@@ -9,6 +9,7 @@ import ast
 import json
 from collections import Counter
 from pathlib import Path
+from typing import get_args
 
 from build_facts import make_table
 from docutils import nodes
@@ -17,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from blindspots.ledger import CLAIMS, read_records
+from blindspots.ledger import CLAIMS, Verdict, read_records
 
 LEDGER = "ledger"  # the document with the sections
 
@@ -107,9 +108,9 @@ class FillIn(SphinxPostTransform):
             for name, (document, evidence) in records.items()
         ]
         counts = Counter(evidence.verdict for _, evidence in records.values())
-        said = ", ".join(f"{count} × {verdict}" for verdict, count in counts.most_common())
-        total = nodes.paragraph(text=f"Ten claims and five tables: {said}.")
-        return [make_table(("Claim", "Verdict", "Computed in"), rows), total]
+        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict))
+        total = nodes.paragraph(text=f"Of {len(records)} claims and tables: {said}.")
+        return [total, make_table(("Claim", "Verdict", "Computed in"), rows)]
 
     def title(self, document):
         return self.env.titles[document].astext()
