@@ -276,7 +276,20 @@ def mutants() -> list[Mutant]:
         ("model.load_state_dict(weights)", "pass"),
         ("with torch.random.fork_rng(devices=[]):", "if True:"),
     ]
+    ledger = [
+        ("if evidence.verdict != verdict:", "if False:"),
+        ("if name in found:", "if False:"),
+        ("for name in CLAIMS if name not in found", "for name in ()"),
+        ("glue(**{", "dict(**{"),
+        ("max(nearest, random) < 0.01", "nearest < 0.01"),
+        ("excess >= 0.1 and autoencoder_last", "excess >= 0.1"),
+        ("rank >= 0.75 and excess > 0", "rank >= 0.75"),
+        ("size <= 0.25 and error <= 0.02", "size <= 0.25"),
+        ("observed and certified == 0", "observed"),
+        ("always and max(way) <= 0.5, always", "always, max(way) <= 0.5"),
+    ]
     places = {
+        "ledger": ledger,
         "enclosure": enclosure,
         "operator_norms": operator_norms,
         "lipschitz": lipschitz,

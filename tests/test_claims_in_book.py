@@ -1,0 +1,54 @@
+"""Every claim of the ledger has its evidence in a chapter, and its note beside it."""
+
+import ast
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from blindspots.ledger import CLAIMS
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = {
+    file.stem: [cell for cell in nbformat.read(file, as_version=4).cells]
+    for file in sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
+}
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_has_its_evidence_and_its_note_in_one_chapter(name):
+    records = [
+        chapter
+        for chapter, cells in CHAPTERS.items()
+        for cell in cells
+        if cell.cell_type == "code" and re.search(rf'record\(\s*"{name}"', cell.source)
+    ]
+    notes = [
+        chapter
+        for chapter, cells in CHAPTERS.items()
+        for cell in cells
+        if cell.cell_type == "markdown" and f"```{{claim}} {name}\n```" in cell.source
+    ]
+    assert len(records) == 1 and notes == records
+
+
+def test_what_is_measured_is_no_constant():
+    """No record states its numbers: each is computed by an expression with a name in it."""
+    for cells in CHAPTERS.values():
+        for cell in cells:
+            if cell.cell_type != "code" or "record(" not in cell.source:
+                continue
+            for call in ast.walk(ast.parse(cell.source)):
+                if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "record":
+                    for keyword in call.keywords:
+                        if keyword.arg not in ("ours", "control", "cells"):
+                            names = [n for n in ast.walk(keyword.value) if isinstance(n, ast.Name)]
+                            assert names, f"{keyword.arg} is a constant"
+
+
+def test_front_page_and_ledger_show_the_verdicts():
+    front = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
+    ledger = (ROOT / "book" / "ledger.md").read_text(encoding="utf-8")
+    assert "```{ledger-short}" in front and "```{ledger-short}" in ledger
+    assert "```{ledger}\n```" in ledger
