@@ -46,7 +46,8 @@ PLACES = {
 CAP = 0.06  # distortion, about that of the plain network's adversarial images
 SHARES = 5, 20, 100  # examples of the pool, beside 100 images
 # All that was tried: without adversaries, as long and longer; pools at every depth and in several
-# shares; the same with noise of equal length; and what people do today.
+# shares; the same with noise of equal length; what people do today; and, added when the others had
+# been seen, pools whose perturbations are cut short.
 METHODS: dict[str, dict] = {
     "weight decay": {},
     "weight decay, longer": {"times": 4},
@@ -61,12 +62,12 @@ METHODS: dict[str, dict] = {
         f"noise, {place}, 100": {"depths": PLACES[place], "examples": 100, "noise": True}
         for place in ("second layer", "every layer")
     },
+    "FGSM": {"size": 0.1, "steps": 1},
+    "PGD": {"size": 0.1, "steps": 5},
     **{
         f"pool, input, {share}, capped": {"depths": (INPUT,), "examples": share, "cap": CAP}
         for share in (20, 100)
     },
-    "FGSM": {"size": 0.1, "steps": 1},
-    "PGD": {"size": 0.1, "steps": 5},
 }
 
 

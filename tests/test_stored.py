@@ -79,6 +79,7 @@ def test_every_way_to_train_was_tried_with_every_seed():
     methods = ["weight decay", "weight decay, longer", "dropout 0.2", "dropout 0.5"]
     methods += [f"pool, {place}, {share}" for place in places for share in shares]
     methods += ["noise, second layer, 100", "noise, every layer, 100", "FGSM", "PGD"]
+    methods += ["pool, input, 20, capped", "pool, input, 100, capped"]
     expected = [(m, s) for s in range(stored["seeds"]) for m in methods]
     assert [(r["method"], r["seed"]) for r in stored["runs"]] == expected
     numbers = {"seconds", "train_error", "test_error", "images", "success", "nearest"}
