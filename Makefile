@@ -28,7 +28,7 @@ help:
 	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
 	@echo "make sweep-units  units against random directions in networks of five seeds (half an hour)"
-	@echo "make sweep-training  twenty ways to train, with pools of blind spots, over five seeds (about 40 minutes)"
+	@echo "make sweep-training  ways to train, with pools of blind spots, over five seeds (three hours on two cores)"
 	@echo "make clean       remove everything that make has made"
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
