@@ -87,11 +87,10 @@ def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> floa
 
     .. math::
 
-        n \left( m \ln \frac{m}{p} + (1 - m) \ln \frac{1 - m}{1 - p} \right)
-        \le \ln \frac{1}{1 - \text{confidence}} ,
+        m \ln \frac{m}{p} + (1 - m) \ln \frac{1 - m}{1 - p} \le \frac{1}{n} \ln \frac{1}{\alpha} ,
 
-    after Hoeffding's inequality in its sharper form. With all shares zero it is the exact bound for
-    n images without a single hit.
+    where alpha is one minus the confidence, after Hoeffding's inequality in its sharper form. With
+    all shares zero it is the exact bound for n images without a single hit.
 
     Args:
         shares: of independent images, in [0, 1].
