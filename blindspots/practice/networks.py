@@ -43,8 +43,8 @@ def decay(answer: Callable[..., Tensor]) -> None:
     layer = nn.Linear(3, 2).double()
     layer.weight.data = torch.tensor([[1.0, 2.0, 0.0], [0.0, 1.0, 2.0]]).double()
     layer.bias.data = torch.tensor([3.0, 1.0]).double()
-    printed = float(answer(layer, 0.1, printed=True))
-    half = float(answer(layer, 0.1, printed=False))
+    printed = answer(layer, 0.1, printed=True).item()
+    half = answer(layer, 0.1, printed=False).item()
     require(
         abs(printed - 0.1 * 10 / 3) > 1e-9,
         "k is the number of the layer's units, its outputs: a row of the weight for each. You "
