@@ -29,7 +29,9 @@ def signed_step(answer: Callable[..., Tensor]) -> None:
     """FGSM."""
     generator = torch.Generator().manual_seed(0)
     model = mlp((6, 5, 3), generator=generator).double().eval()
-    model[1].weight.data *= 3
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            layer.weight.data *= 3
     images = torch.rand(8, 6, generator=generator, dtype=torch.float64) * 0.8 + 0.1
     images[0] = torch.tensor([0.0, 1, 0, 1, 0, 1])
     labels = torch.randint(3, (8,), generator=generator)
@@ -130,5 +132,5 @@ def mixed_loss(answer: Callable[..., Tensor]) -> None:
     require(abs(got - clean) > 1e-6, "the pool is missing.")
     wanted = (8 * clean + 2 * adversarial) / 10
     require(abs(got - wanted) < 1e-5, f"here it is {wanted:.4f}, got {got:.4f}.")
-    (gradient,) = torch.autograd.grad(got, model[-1].weight)
+    (gradient,) = torch.autograd.grad(got, list(model.parameters())[-2])
     require(bool(gradient.abs().sum() > 0), "nothing can be learnt from it: it has no gradient.")
