@@ -1,0 +1,98 @@
+"""Typical errors in the exercises of *Units and directions*, and the hints meant for them."""
+
+WRONG = {
+    "perfect_units": [
+        ('perfect_units = "about a tenth"', "drawn at random"),
+        ('perfect_units = "about a half"', "exactly one of the ten"),
+        ("perfect_units = 0.99", 'say "about a tenth"'),
+    ],
+    "random_basis": [
+        (
+            "def random_basis(d, generator):\n"
+            "    drawn = torch.randn(d, d, generator=generator, dtype=torch.float64)\n"
+            "    return torch.linalg.qr(drawn).Q",
+            "sign of the diagonal of R",
+        ),
+        (
+            "def random_basis(d, generator):\n"
+            "    drawn = torch.randn(d, d, generator=generator, dtype=torch.float64)\n"
+            "    return drawn / drawn.norm(dim=0)",
+            "not orthonormal",
+        ),
+        (
+            "def random_basis(d, generator):\n"
+            "    drawn = torch.randn(d, d, dtype=torch.float64,\n"
+            "                        generator=torch.Generator().manual_seed(0))\n"
+            "    q, r = torch.linalg.qr(drawn)\n"
+            "    return q * r.diagonal().sign()",
+            "draw anew",
+        ),
+        (
+            "def random_basis(d, generator):\n"
+            "    drawn = torch.randn(d, d, generator=generator, dtype=torch.float64)\n"
+            "    q, r = torch.linalg.qr(drawn)\n"
+            "    q = q * r.diagonal().sign()\n"
+            "    q[:, 0] *= torch.linalg.det(q).sign()\n"
+            "    return q",
+            "nearly all of one kind",
+        ),
+    ],
+    "pair_agreement": [
+        (
+            "def pair_agreement(labels):\n"
+            "    return (labels[:, None] == labels).double().mean().item()",
+            "as a pair with itself",
+        ),
+        (
+            "def pair_agreement(labels):\n    return labels.bincount().max().item() / len(labels)",
+            "most frequent label",
+        ),
+        (
+            "def pair_agreement(labels):\n"
+            "    return (labels[1:] == labels[:-1]).double().mean().item()",
+            "three of the six pairs",
+        ),
+    ],
+    "most_excited": [
+        (
+            "def most_excited(features, direction, k):\n"
+            "    return (features @ direction).abs().topk(k).indices",
+            "no absolute values",
+        ),
+        (
+            "def most_excited(features, direction, k):\n"
+            "    return (features @ direction).argsort()[:k]",
+            "largest first",
+        ),
+        (
+            "def most_excited(features, direction, k):\n"
+            "    return (features @ direction).topk(k).values",
+            "wanted are the row numbers",
+        ),
+    ],
+    "rotation_pvalue": [
+        (
+            "def rotation_pvalue(natural, rotated):\n"
+            "    return 2 * (rotated >= natural).double().mean().item()",
+            "no number of draws",
+        ),
+        (
+            "def rotation_pvalue(natural, rotated):\n"
+            "    return (1 + (rotated >= natural).sum().item()) / (len(rotated) + 1)",
+            "that is one tail",
+        ),
+        (
+            "def rotation_pvalue(natural, rotated):\n"
+            "    tail = (1 + (rotated >= natural).sum().item()) / (len(rotated) + 1)\n"
+            "    return min(1.0, 2 * tail)",
+            "take the smaller tail",
+        ),
+        (
+            "def rotation_pvalue(natural, rotated):\n"
+            "    upper = (1 + (rotated >= natural).sum().item()) / (len(rotated) + 1)\n"
+            "    lower = (1 + (rotated <= natural).sum().item()) / (len(rotated) + 1)\n"
+            "    return 2 * min(upper, lower)",
+            "cap it",
+        ),
+    ],
+}

@@ -1,0 +1,108 @@
+"""Every practice exercise: its solution is right, its stub is met politely, typical errors are met
+with the hint that is meant for them."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from blindspots import practice
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted((ROOT / "book" / "exercises").glob("*.ipynb"))
+CHECK = re.compile(r'^check\("(\w+)", (\w+)\)$', re.M)
+KIND = re.compile(r"^\*(\w[\w ,-]*), (easy|medium|hard), [\w ]+\.\*", re.M)
+
+
+def answers(page: Path):
+    """The typical errors of a page's exercises: name -> [(code, part of the hint), ...]."""
+    file = Path(__file__).parent / "practice_answers" / f"{page.stem}.py"
+    spec = importlib.util.spec_from_file_location(f"answers_{page.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.WRONG
+
+
+def exercises(page: Path):
+    """Of each checked exercise: its name, imports, stub and solution."""
+    cells = nbformat.read(page, as_version=4).cells
+    imports = "\n".join(
+        c.source
+        for c in cells
+        if c.cell_type == "code" and "import" in c.source and "%pip" not in c.source
+    )
+    for i, cell in enumerate(cells):
+        if cell.cell_type == "code" and (found := CHECK.search(cell.source)):
+            text = "\n".join(c.source for c in cells[i + 1 :] if c.cell_type == "markdown")
+            solution = re.search(r"~~~python\n(.*?)~~~", text.split("\n## ")[0], re.S)
+            yield found[1], imports, cells[i - 1].source, solution and solution[1]
+
+
+ALL = [(page, *parts) for page in PAGES for parts in exercises(page)]
+NAMES = [f"{page.stem}-{name}" for page, name, *_ in ALL]
+
+
+def tried(name, *code):
+    """Whether the answer that the code defines is right."""
+    space = {}
+    for part in code:
+        exec(part, space)
+    return practice.check(name, space[name])
+
+
+@pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
+def test_solution_is_right(page, name, imports, stub, solution, capsys):
+    assert solution, "there is no folded solution"
+    assert tried(name, imports, stub, solution), capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
+def test_stub_is_met_politely(page, name, imports, stub, solution, capsys):
+    assert not tried(name, imports, stub)
+    assert capsys.readouterr().out.startswith("Not answered yet: ")
+
+
+@pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
+def test_typical_errors_get_their_hints(page, name, imports, stub, solution, capsys):
+    wrong = answers(page)[name]
+    assert len({code for code, _ in wrong}) >= 3
+    for code, hint in wrong:
+        assert not tried(name, imports, stub, code), f"taken for right: {code}"
+        said = capsys.readouterr().out
+        assert said.startswith("Not yet: ") and hint in said, f"{code}\n{said}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_has_six_to_ten_exercises_of_all_kinds(page):
+    text = "\n".join(
+        c.source for c in nbformat.read(page, as_version=4).cells if c.cell_type == "markdown"
+    )
+    parts = text.split("\n## ")[1:]
+    kinds = [KIND.search(part) for part in parts]
+    assert 6 <= len(parts) <= 10 and all(kinds), "each needs its kind, difficulty and time"
+    said = " ".join(kind[1].lower() for kind in kinds)
+    assert all(kind in said for kind in ("predict", "implement", "explain", "open-ended"))
+
+
+def test_every_check_belongs_to_an_exercise():
+    registered = set(practice._checks()) - {"exercise_of_this_docstring"}
+    assert registered == {name for _, name, *_ in ALL}
+
+
+def test_code_that_fails_is_no_crash(capsys):
+    def answer(model):
+        raise ZeroDivisionError("division by zero")
+
+    def broken(answer):
+        answer(None)
+
+    practice._CHECKS["broken"] = broken
+    try:
+        assert not practice.check("broken", answer)
+    finally:
+        del practice._CHECKS["broken"]
+    assert capsys.readouterr().out == (
+        "Not yet: your code ends in ZeroDivisionError: division by zero\n"
+    )
