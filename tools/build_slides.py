@@ -269,7 +269,7 @@ def cited(keys: Sequence[str], *, in_text: bool) -> str:
     shown = []
     for key in keys:
         source = bibliography()[key.strip()]
-        people = [" ".join(person.last_names) for person in source.persons["author"]]
+        people = [" ".join(map(str, person.rich_last_names)) for person in source.persons["author"]]
         names = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
         year = source.fields["year"]
         shown.append(f"{names} ({year})" if in_text else f"{names}, {year}")
