@@ -15,7 +15,7 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units clean
+.PHONY: help book test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -28,6 +28,7 @@ help:
 	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
 	@echo "make sweep-units  units against random directions in networks of five seeds (half an hour)"
+	@echo "make sweep-training  twenty ways to train, with pools of blind spots, over five seeds (about 40 minutes)"
 	@echo "make clean       remove everything that make has made"
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
@@ -73,7 +74,7 @@ benchmark-lipschitz: $(READY)
 	@$(BIN)/python benchmarks/lipschitz/run.py $(OPTIONS)
 
 # They resume after an interruption. OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster.
-sweep-transfer sweep-units: $(READY)
+sweep-transfer sweep-units sweep-training: $(READY)
 	@$(BIN)/python sweeps/$(@:sweep-%=%).py $(OPTIONS)
 
 clean:

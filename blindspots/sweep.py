@@ -17,7 +17,7 @@ from blindspots.atomic import whole_file
 
 Setting = Mapping[str, Any]
 # Modules that compute no result.
-SHOWS_ONLY = {"figures.py", "matrix_browser.py", "paper.py", "prose.py"}
+SHOWS_ONLY = {"figures.py", "ledger.py", "matrix_browser.py", "paper.py", "prose.py"}
 
 
 def code_version() -> str:

@@ -17,6 +17,7 @@ from blindspots import (
     LabelledImages,
     add_equal_noise,
     blind_spots,
+    distortion,
     error_rate,
     fit,
     fit_with_adversaries,
@@ -26,6 +27,7 @@ from blindspots import (
     pgd,
     predict,
     random_targets,
+    rescale_perturbation,
     run_sweep,
     trained,
 )
@@ -41,6 +43,7 @@ PLACES = {
     "second layer": (SECOND,),
     "every layer": (INPUT, FIRST, SECOND),
 }
+CAP = 0.06  # distortion, about that of the plain network's adversarial images
 SHARES = 5, 20, 100  # examples of the pool, beside 100 images
 # All that was tried: without adversaries, as long and longer; pools at every depth and in several
 # shares; the same with noise of equal length; and what people do today.
@@ -58,6 +61,10 @@ METHODS: dict[str, dict] = {
         f"noise, {place}, 100": {"depths": PLACES[place], "examples": 100, "noise": True}
         for place in ("second layer", "every layer")
     },
+    **{
+        f"pool, input, {share}, capped": {"depths": (INPUT,), "examples": share, "cap": CAP}
+        for share in (20, 100)
+    },
     "FGSM": {"size": 0.1, "steps": 1},
     "PGD": {"size": 0.1, "steps": 5},
 }
@@ -68,6 +75,15 @@ def adversary(how: dict, seed: int) -> Callable[[nn.Module, Tensor, Tensor], Ten
         return partial(pgd, size=how["size"], steps=how["steps"])
     generator = torch.Generator().manual_seed(1_000_000 + seed)  # not that of the weights
     attack = partial(blind_spots, generator=generator)
+
+    def capped(head: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        found = attack(head, images, labels)
+        long = distortion(images, found) > how["cap"]
+        found[long] = rescale_perturbation(images[long], found[long], to=how["cap"])
+        return found
+
+    if "cap" in how:
+        return capped
     if not how.get("noise"):
         return attack
 

@@ -72,6 +72,31 @@ def test_units_were_examined_in_all_networks_and_layers():
             assert abs(found["strengths"]["1"] - found["tests"][6]["superiority"]) < 0.05
 
 
+def test_every_way_to_train_was_tried_with_every_seed():
+    stored = load_stored("training")
+    assert stored["seeds"] >= 3 and stored["data"] == "MNIST"
+    shares, places = (5, 20, 100), ("input", "first layer", "second layer", "every layer")
+    methods = ["weight decay", "weight decay, longer", "dropout 0.2", "dropout 0.5"]
+    methods += [f"pool, {place}, {share}" for place in places for share in shares]
+    methods += ["noise, second layer, 100", "noise, every layer, 100", "FGSM", "PGD"]
+    expected = [(m, s) for s in range(stored["seeds"]) for m in methods]
+    assert [(r["method"], r["seed"]) for r in stored["runs"]] == expected
+    numbers = {"seconds", "train_error", "test_error", "images", "success", "nearest"}
+    numbers |= {"distortion", "old", "old, noise", "old, doubled", "new to plain"}
+    for run in stored["runs"]:
+        assert set(run) == {"data", "method", "seed"} | numbers and run["data"] == "mnist"
+        assert 0 <= run["train_error"] < 0.1 and 0.005 < run["test_error"] < 0.1
+        assert 400 < run["images"] <= 512 and run["success"] > 0.9
+        assert 0 < run["distortion"] < 0.5 and 0 < run["nearest"] < run["distortion"] * 28
+        for kind in ("old", "old, noise", "old, doubled", "new to plain"):
+            # Shares of the images.
+            hits = run[kind] * run["images"]
+            assert 0 <= run[kind] <= 1 and hits == pytest.approx(round(hits), abs=1e-3)
+        assert run["old, noise"] < 0.1 and run["seconds"] > 0
+        if run["method"] == "weight decay":  # the network that the old ones were made for
+            assert run["old"] == run["new to plain"] == 1
+
+
 def test_the_sweep_makes_what_is_stored():
     """The kinds of images in the script's code are those of the stored file."""
     tree = ast.parse((ROOT / "sweeps" / "transfer.py").read_text(encoding="utf-8"))

@@ -170,8 +170,8 @@ def test_adversaries_are_asked_for_all_the_time_at_every_depth(train, generator)
         depths=(0, 3, 5),
         pool_size=50,
         refresh=7,
-        every=4,
-        steps=24,
+        every=5,
+        steps=30,
         generator=generator,
     )
     shapes = [(6, (7, 1, 8, 8), True), (3, (7, 20), True), (1, (7, 15), True)]
@@ -191,6 +191,23 @@ def test_only_the_layers_above_learn_from_the_pool(train):
     same, other = networks
     assert torch.allclose(same[1].weight, other[1].weight)
     assert not torch.allclose(same[3].weight, other[3].weight)
+
+
+def test_updates_take_turns_between_the_depths(train):
+    """The second of two updates learns from what the attack did at the second depth."""
+
+    def spoil_hidden(head, features, labels):
+        return features if len(head) == 4 else spoil(head, features, labels)
+
+    weights = []
+    for attack in (lambda head, features, labels: features, spoil_hidden):
+        generator = torch.Generator().manual_seed(0)
+        network = mlp((64, 20, 10), generator=generator)
+        options = {"pool_size": 100, "refresh": 100, "examples": 100, "every": 1, "steps": 2}
+        options |= {"weight_decay": [0, 0], "generator": generator}
+        fit_with_adversaries(network, train, attack, depths=[0, 3], **options)
+        weights.append(network[3].weight)
+    assert not torch.allclose(*weights)
 
 
 def test_what_the_pool_holds_is_learnt_with_its_true_label(train, generator):

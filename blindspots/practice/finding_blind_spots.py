@@ -81,7 +81,7 @@ def penalty_search(answer: Callable[..., float]) -> None:
     for largest in (0.03, 5.0, 400.0):
         asked: list[float] = []
 
-        def succeeds(penalty: float, largest: float = largest, asked: list = asked) -> bool:
+        def succeeds(penalty: float, largest: float = largest, asked: list[float] = asked) -> bool:
             asked.append(penalty)
             return penalty <= largest
 
