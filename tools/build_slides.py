@@ -248,7 +248,7 @@ def to_html(text: str, glued: Mapping[str, str]) -> str:
 
 
 def fill(text: str, glued: Mapping[str, str]) -> str:
-    """Numbers and names in the place of roles; links lead nowhere on a slide, so only their words."""
+    """Numbers and names in the place of roles, and of links, which lead nowhere, their words."""
 
     def filled(role: re.Match[str]) -> str:
         name, content = role.groups()
@@ -329,7 +329,7 @@ def output_html(output: Any, cell: Any, glued: Mapping[str, str]) -> str:
         picture = data["image/png"].replace("\n", "")
         caption = parser().renderInline(fill(book["figure"]["caption"], glued))
         return (
-            f'<figure{" class=tall" if is_tall(picture) else ""}>'
+            f"<figure{' class=tall' if is_tall(picture) else ''}>"
             f'<img src="data:image/png;base64,{picture}" '
             f'alt="{html.escape(book["image"]["alt"])}"><figcaption>{caption}</figcaption></figure>'
         )
@@ -353,7 +353,7 @@ def deck(title: str, slides: Sequence[Slide]) -> str:
         tag = "h1" if slide.opening else "h2"
         heading = parser().renderInline(html.escape(slide.heading, quote=False), {"glued": {}})
         sections.append(
-            f'<section{" class=opening" if slide.opening else ""}><{tag}>{heading}</{tag}>\n'
+            f"<section{' class=opening' if slide.opening else ''}><{tag}>{heading}</{tag}>\n"
             + "\n".join(slide.body)
             + "\n</section>"
         )
