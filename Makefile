@@ -15,14 +15,15 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
+.PHONY: help book slides test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
 
 help:
 	@echo "make book        build the book into _build/html"
+	@echo "make slides      cut slides from the built book into _build/slides"
 	@echo "make test        run all tests, doctests and notebooks"
 	@echo "make lab         open the chapters in JupyterLab"
 	@echo "make lint        check style and types"
-	@echo "make check-site  open the built book in Chromium and check every page"
+	@echo "make check-site  open the built book in Chromium and check every page and every slide"
 	@echo "make mutants     break each core function and see a test fail"
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
 	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
@@ -39,6 +40,9 @@ $(READY): pyproject.toml constraints.txt tools/set_up.py
 book: $(READY)
 	@$(BIN)/python tools/build_book.py
 
+slides: $(READY)
+	@$(BIN)/python tools/build_slides.py
+
 test: $(READY)
 	@$(BIN)/python -m pytest
 
@@ -51,8 +55,9 @@ lint: $(READY)
 	@$(BIN)/mypy
 	@$(BIN)/nbstripout --verify --keep-count book/chapters/*.ipynb
 
-check-site: $(READY)
+check-site: slides
 	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov tests/test_site_in_browser.py
+	@BLINDSPOTS_SLIDES=_build/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
 
 mutants: $(READY)
 	@$(BIN)/python tools/mutants.py

@@ -16,6 +16,9 @@ FILES = {
     "@jupyter-widgets/html-manager/dist/embed.js.LICENSE.txt": "html-manager/LICENSE.txt",
     "mathjax/es5/tex-chtml.js": "mathjax/tex-chtml.js",
     "mathjax/LICENSE": "mathjax/LICENSE",
+    "reveal.js/dist/reveal.js": "reveal/reveal.js",
+    "reveal.js/dist/reveal.css": "reveal/reveal.css",
+    "reveal.js/LICENSE": "reveal/LICENSE",
 }
 FOLDERS = {
     "mathjax/es5/output/chtml/fonts": "mathjax/output/chtml/fonts",

@@ -181,7 +181,7 @@ def commit():
 
 def pages_to_refresh(app, env, added, changed, removed):
     """Pages with facts are never up to date: the date alone changes every time."""
-    return [page for page in ("intro", "what_ran_where") if page in env.all_docs]
+    return [page for page in ("intro", "teaching", "what_ran_where") if page in env.all_docs]
 
 
 def setup(app: Sphinx):
