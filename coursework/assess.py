@@ -101,7 +101,7 @@ def read_notebook(file: Path) -> list[tuple[str, str]]:
         raise Unusable("the file is empty")
     if size > LARGEST:
         raise Unusable(
-            f"the file has {size / 2**20:.0f} MB, more than {LARGEST / 2**20:.0f}: clear its outputs"
+            f"the file has {size / 2**20:.0f} MB, more than {LARGEST / 2**20:.0f}: clear outputs"
         )
     try:
         cells = json.loads(file.read_bytes())["cells"]
@@ -124,7 +124,7 @@ def written_answers(cells: list[tuple[str, str]], questions: list[Question]) -> 
         texts: list[str] = []
         inside = False
         for kind, source in cells:
-            if inside and ("<!-- END QUESTION -->" in source or "<!-- BEGIN QUESTION -->" in source):
+            if inside and re.search("<!-- (BEGIN|END) QUESTION -->", source):
                 break
             if inside:
                 texts.append(source if kind == "markdown" else f"```python\n{source}\n```")
@@ -140,8 +140,7 @@ def notes(sources: list[str], student: str) -> list[str]:
     found = [f"the notebook contains {word!r}" for word in SUSPICIOUS if word in code]
     stated = re.findall(r"^STUDENT\s*=\s*[\"'](.*?)[\"']", code, re.M)
     others = [s for s in stated if s.strip().lower() != student.lower()]
-    found += [f"STUDENT is {other[:60]!r} in the notebook, but the file is {student}'s" for other in others]
-    return found
+    return found + [f"STUDENT is {o[:60]!r} in the notebook, the file {student}'s" for o in others]
 
 
 def _nothing(question: str, assignment: Assignment) -> dict[str, Any]:
@@ -167,15 +166,14 @@ def _grade(
     answers = set_up(assignment.setup, student)
     stopped: list[dict[str, str]] = []
     missing: list[str] = []
-    patience = limits.cell_seconds + 5  # a call that cannot be interrupted is ended with the rest
     with sandbox(limits, hidden=(MASTERS, BUILD)) as box:
-        peer = Peer(box.connection, [], trusting=False, patience=patience)
+        peer = Peer(box.connection, [], trusting=False)
         try:
             for i, error in peer.call(0, assignment.files, to_run):
                 stopped.append({"cell": _first_line(to_run[i]), "error": str(error)})
             for name in (n for question in assignment.questions for n in question.names):
                 try:
-                    answers[name] = peer.call(1, name, patience=patience)
+                    answers[name] = peer.call(1, name)
                 except AnswerError:
                     missing.append(name)
                     answers[name] = None

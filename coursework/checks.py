@@ -75,8 +75,8 @@ def hint(message: str) -> str:
 def set_up(cells: list[str], student: str) -> dict[str, Any]:
     """The names that these cells define when they run here, with this student's id in them."""
     names: dict[str, Any] = {"__name__": "__main__"}
+    stated = f"STUDENT = {student!r}"
     with contextlib.redirect_stdout(io.StringIO()):
         for cell in cells:
-            line = f"STUDENT = {student!r}"
-            exec(re.sub(r"^STUDENT = .*$", lambda _: line, cell, flags=re.M), names)
+            exec(re.sub(r"^STUDENT = .*$", lambda _: stated, cell, flags=re.M), names)
     return names

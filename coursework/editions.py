@@ -118,10 +118,10 @@ def build(master: Path, folder: Path) -> Assignment:
             for kind in ("student", "autograder")
         )
         (archive,) = (Path(scratch) / "dist" / "autograder").glob("*.zip")
-        with zipfile.ZipFile(archive) as content:
+        with zipfile.ZipFile(archive) as packed:
             tests = {
-                Path(file).stem: content.read(file).decode()
-                for file in sorted(content.namelist())
+                Path(file).stem: packed.read(file).decode()
+                for file in sorted(packed.namelist())
                 if file.startswith("tests/")
             }
         assignment = Assignment(
@@ -141,8 +141,9 @@ def build(master: Path, folder: Path) -> Assignment:
             (given / file).write_text(text, encoding="utf-8")
         nbformat.write(solution, folder / "solutions" / source.name)
         shutil.copy(archive, kept / "otter.zip")  # for those who grade with Otter's own services
-        content_of = assignment._asdict() | {"questions": [q._asdict() for q in assignment.questions]}
-        text = json.dumps(content_of, indent=1, sort_keys=True)
+        questions = [question._asdict() for question in assignment.questions]
+        content = assignment._asdict() | {"questions": questions}
+        text = json.dumps(content, indent=1, sort_keys=True)
         (kept / "assignment.json").write_text(text, encoding="utf-8")
     return assignment
 

@@ -97,10 +97,8 @@ def write_grades(file: Path, assignment: Assignment, results: Iterable[dict[str,
     written = sum(q.points or 0 for q in assignment.questions if q.rubric is not None)
     with whole_file(file) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
-        table.writerow(
-            ["student", *assignment.tests, "tested", "tested_possible"]
-            + ["written", "written_possible", "problem", "notes"]
-        )
+        last = ("tested", "tested_possible", "written", "written_possible", "problem", "notes")
+        table.writerow(["student", *assignment.tests, *last])
         for result in results:
             points = [result["questions"][q]["points"] for q in assignment.tests]
             possible = sum(result["questions"][q]["possible"] for q in assignment.tests)
@@ -120,7 +118,8 @@ def feedback(assignment: Assignment, result: dict[str, Any]) -> str:
     if result["problem"]:
         lines += [f"Nothing could be tested: {result['problem']}.", ""]
     for cell in result["stopped_cells"]:
-        lines += ["A cell stopped before its end:", "", *quoted(f"{cell['cell']} ...\n{cell['error']}")]
+        lines += ["A cell stopped before its end:", ""]
+        lines += quoted(f"{cell['cell']} ...\n{cell['error']}")
     for question in assignment.questions:
         lines += [f"## {question.title}", ""]
         if question.rubric is None:
@@ -164,10 +163,12 @@ def main() -> None:
     parser.add_argument("submissions", type=Path, help="a folder of <student's id>.ipynb")
     parser.add_argument("--assignment", default="", help="which one, if there are several")
     parser.add_argument("--jobs", type=int, default=2, help="submissions graded at a time")
+    parser.add_argument("--output", type=Path, help="where the grades go")
     for field, default in asdict(Limits()).items():
         parser.add_argument(f"--{field.replace('_', '-')}", type=type(default), default=default)
     options = vars(parser.parse_args())
     submissions, name, jobs = (options.pop(o) for o in ("submissions", "assignment", "jobs"))
+    output = options.pop("output")
     known = {master.stem: master for master in masters()}
     if not name and len(known) == 1:
         (name,) = known
@@ -177,7 +178,7 @@ def main() -> None:
         build(known[name], BUILD)
     if warning := isolation():
         print(f"Note: {warning}.")
-    folder = GRADES / name
+    folder = output or GRADES / name
     try:
         results = grade(submissions, name, folder=folder, jobs=jobs, limits=Limits(**options))
     except FileNotFoundError as error:

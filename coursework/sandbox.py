@@ -17,11 +17,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -43,7 +42,7 @@ class Limits:
 
     Attributes:
         seconds: for everything, the loading of PyTorch included.
-        cell_seconds: for one cell of the notebook, or one call of a function by a test.
+        cell_seconds: of computing, for one cell of the notebook or one call by a test.
         memory: bytes in all its processes together.
         processes: at one time.
         file_size: bytes of one file.
@@ -162,8 +161,8 @@ def isolation() -> str | None:
 
 def visible() -> list[Path]:
     """The folders that Python and the packages need, outside of the system's own."""
-    needed = [sys.prefix, sys.base_prefix, *site.getsitepackages(), blindspots.__path__[0]]
-    folders = sorted({Path(folder).resolve() for folder in [*needed, RUNNER.parent]})
+    needed = [sys.prefix, sys.base_prefix, *site.getsitepackages(), str(blindspots.__path__[0])]
+    folders = sorted({Path(folder).resolve() for folder in [*needed, str(RUNNER.parent)]})
     shown: list[Path] = []
     for folder in folders:
         if not folder.is_relative_to("/usr") and not any(folder.is_relative_to(s) for s in shown):
@@ -202,7 +201,7 @@ def _watch(box: Sandbox, limits: Limits, done: threading.Event) -> None:
     end = time.monotonic() + limits.seconds
     while not done.wait(0.05):
         members = box.members()
-        memory = sum(_or_zero(lambda p=p: p.memory_info().rss) for p in members)
+        memory = sum(_resident(member) for member in members)
         if time.monotonic() > end:
             box.kill(f"it ran for more than {limits.seconds:g} seconds")
         elif memory > limits.memory:
@@ -211,8 +210,8 @@ def _watch(box: Sandbox, limits: Limits, done: threading.Event) -> None:
             box.kill(f"it started more than {limits.processes} processes")
 
 
-def _or_zero(read: Callable[[], Any]) -> Any:
+def _resident(process: psutil.Process) -> int:
     try:
-        return read()
-    except psutil.Error:
+        return int(process.memory_info().rss)
+    except psutil.Error:  # it has ended meanwhile
         return 0

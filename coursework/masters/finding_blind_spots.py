@@ -16,9 +16,9 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from variants import variant
 
 from blindspots import load_images
+from variants import variant
 
 # %% [markdown]
 # Your numbers come from your id. Replace it, in the quotation marks, and leave the rest.
@@ -51,11 +51,12 @@ my_image = images.images[images.labels == mine.digit][mine.seed % 50].flatten()
 # %% [markdown]
 # **Question 1: convert (2 points).** The paper measures a perturbation $r$ of $m$ pixels by its
 # *distortion*, $\sqrt{\sum_i r_i^2 / m}$. Write the function that gives its L2 norm. Then: a
-# perturbation of your imaginary picture, `my_side` pixels wide and as many high, has L2 norm 2. What
-# is its distortion?
+# perturbation of your imaginary picture, `my_side` pixels wide and as many high, has L2 norm 2.
+# What is its distortion?
 
 # %% [raw]
 # # BEGIN SOLUTION
+
 
 # %%
 def l2_from_distortion(distortion: float, pixels: int) -> float:
@@ -75,7 +76,9 @@ my_distortion = 2 / my_side  # SOLUTION
 """ # BEGIN TEST CONFIG
 points: 0.5
 failure_message: "Table 1 says 0.058 for FC100-100-10, on 784 pixels: an L2 norm of 1.62."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_converts_table_1(l2_from_distortion):
     norm = l2_from_distortion(0.058, 784)
     assert isinstance(norm, float), "not answered yet: the function must return a number"
@@ -83,12 +86,15 @@ def test_converts_table_1(l2_from_distortion):
     assert norm > 0.1, "too small: an L2 norm is a root of a sum, the distortion a root of a mean"
     assert abs(norm - 1.624) < 1e-3, f"got {norm:.3g}: compare the two formulas"
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 0.5
 hidden: true
 failure_message: "Other sizes of pictures."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_converts_any_size(l2_from_distortion):
     for distortion, pixels in ((0.2, 64), (0.006508, 150528), (0.0, 10)):
         norm, expected = l2_from_distortion(distortion, pixels), distortion * pixels**0.5
@@ -98,12 +104,15 @@ def test_converts_any_size(l2_from_distortion):
             f"{norm:.4g}: 784 must not be written into the function"
         )
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
 failure_message: "Your own picture."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_own_distortion(my_distortion, my_side):
     assert isinstance(my_distortion, float), "not answered yet: my_distortion must be a number"
     assert abs(my_distortion - 2 / my_side**2) > 1e-6, "m enters by its root, and m is my_side ** 2"
@@ -111,6 +120,7 @@ def test_own_distortion(my_distortion, my_side):
         f"{my_distortion:.4g} is not the distortion of an L2 norm of 2 in a picture {my_side} "
         "pixels wide: was it computed for another STUDENT, or in the wrong direction?"
     )
+
 
 # %% [raw]
 # # END TESTS
@@ -135,8 +145,8 @@ def test_own_distortion(my_distortion, my_side):
 # %% [markdown]
 # From $f(x+r) = f(x) + w \cdot r = 0$ follows $w \cdot r = -f(x)$. By Cauchy and Schwarz
 # $|f(x)| = |w \cdot r| \le \|w\| \|r\|$, so every such $r$ has a norm of at least $|f(x)| / \|w\|$.
-# The stated $r$ satisfies the condition and has exactly that norm. Equality holds only where $r$ is a
-# multiple of $w$, and the condition fixes the multiple: there is no other.
+# The stated $r$ satisfies the condition and has exactly that norm. Equality holds only where $r$ is
+# a multiple of $w$, and the condition fixes the multiple: there is no other.
 #
 # **Rubric**
 #
@@ -157,11 +167,12 @@ def test_own_distortion(my_distortion, my_side):
 # points: 4
 
 # %% [markdown]
-# **Question 3: compute the minimum (4 points).** Write question 2 down for logits `weight @ x + bias`
-# of two classes, and apply it to your image.
+# **Question 3: compute the minimum (4 points).** Write question 2 down for logits `weight @ x +
+# bias` of two classes, and apply it to your image.
 
 # %% [raw]
 # # BEGIN SOLUTION
+
 
 # %%
 def shortest_to_tie(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
@@ -191,7 +202,9 @@ my_shortest = shortest_to_tie(weight, bias, my_image)  # SOLUTION
 """ # BEGIN TEST CONFIG
 points: 1
 failure_message: "Two classes in the plane, with a boundary at the distance 2 from x."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_plane(shortest_to_tie):
     import torch
 
@@ -210,12 +223,15 @@ def test_plane(shortest_to_tie):
         f"r = {r.tolist()}, but the nearest point of the line 3a + 4b = 10 is (1.2, 1.6)"
     )
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1.5
 hidden: true
 failure_message: "Random classifiers, where both rows of the weight and both biases count."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_random_classifiers(shortest_to_tie):
     import torch
 
@@ -227,19 +243,22 @@ def test_random_classifiers(shortest_to_tie):
         assert isinstance(r, torch.Tensor) and r.shape == (m,), "r must have the shape of x"
         logits = weight @ (x + r) + bias
         assert abs(float(logits[1] - logits[0])) < 1e-3, (
-            "the logits at x + r do not tie: w is the difference of the two rows of the weight, and "
-            "b the difference of the two biases"
+            "the logits at x + r do not tie: w is the difference of the two rows of the weight, "
+            "and b the difference of the two biases"
         )
         w = weight[1] - weight[0]
         along = float(r @ w) ** 2
         assert along > 0.999 * float(r @ r) * float(w @ w), "r ties, but it is not the shortest"
+
 
 # %%
 """ # BEGIN TEST CONFIG
 points: 1.5
 hidden: true
 failure_message: "Your own image and classifier."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_own_image(my_shortest, my_image, weight, bias):
     import torch
 
@@ -253,6 +272,7 @@ def test_own_image(my_shortest, my_image, weight, bias):
     w = weight[1] - weight[0]
     shortest = float((w @ my_image + bias[1] - bias[0]).abs() / w.norm())
     assert float(my_shortest.norm()) < 1.001 * shortest, "my_shortest ties, but is not the shortest"
+
 
 # %% [raw]
 # # END TESTS
@@ -272,6 +292,7 @@ def test_own_image(my_shortest, my_image, weight, bias):
 
 # %% [raw]
 # # BEGIN SOLUTION
+
 
 # %%
 def objective(
@@ -303,7 +324,9 @@ def objective(
 """ # BEGIN TEST CONFIG
 points: 1
 failure_message: "At the image itself there is no perturbation: only the loss is left."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_loss_only(objective):
     import torch
     from torch import nn
@@ -318,17 +341,22 @@ def test_loss_only(objective):
         "the pixels only and average over nothing"
     )
     expected = -model.bias.log_softmax(dim=0)[1]
-    assert not torch.allclose(value, -expected), "the sign of the loss: log-probabilities are negative"
+    assert not torch.allclose(value, -expected), (
+        "the sign of the loss: log-probabilities are negative"
+    )
     assert torch.allclose(value, expected.expand(2), atol=1e-4), (
         f"the cross-entropy of class 1 is {float(expected):.3f} here, not {float(value[0]):.3f}"
     )
+
 
 # %%
 """ # BEGIN TEST CONFIG
 points: 2
 hidden: true
 failure_message: "The price of the perturbation."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_price(objective):
     import torch
     from torch import nn
@@ -349,6 +377,7 @@ def test_price(objective):
         f"the squared norms are 0, 0.09 and 4; yours are {[round(float(p), 3) for p in price]}"
     )
 
+
 # %% [raw]
 # # END TESTS
 
@@ -361,13 +390,15 @@ def test_price(objective):
 # points: 4
 
 # %% [markdown]
-# **Question 5: the search (4 points).** The larger the penalty, the smaller the perturbation, as long
-# as the attack succeeds. `succeeds(penalty)` runs a minimisation, which is dear, and says whether the
-# minimiser is taken for the target. It is true at `low` and false at `high`. Halve the interval
-# between them `steps` times, on a logarithmic scale, and return the largest penalty known to succeed.
+# **Question 5: the search (4 points).** The larger the penalty, the smaller the perturbation, as
+# long as the attack succeeds. `succeeds(penalty)` runs a minimisation, which is dear, and says
+# whether the minimiser is taken for the target. It is true at `low` and false at `high`. Halve the
+# interval between them `steps` times, on a logarithmic scale, and return the largest penalty known
+# to succeed.
 
 # %% [raw]
 # # BEGIN SOLUTION
+
 
 # %%
 def largest_success(
@@ -403,19 +434,24 @@ def largest_success(
 """ # BEGIN TEST CONFIG
 points: 1
 failure_message: "A search whose answer is known: everything up to 3 succeeds."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_finds_three(largest_success):
     found = largest_success(lambda penalty: penalty <= 3, 0.01, 100.0, 40)
     assert isinstance(found, float), "not answered yet: return a penalty"
     assert found > 0.02, "that is the smallest penalty: the paper's word, but the wrong end"
     assert abs(found - 3) < 0.01, f"got {found:.4g}: the largest penalty that succeeds is 3"
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
 failure_message: "What is returned must itself succeed, also after few steps."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_result_succeeds(largest_success):
     for steps in range(8):
         found = largest_success(lambda penalty: penalty <= 3, 0.01, 100.0, steps)
@@ -425,12 +461,15 @@ def test_result_succeeds(largest_success):
             "succeeded, not the last one tried, nor the upper end"
         )
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
 failure_message: "Halving on a logarithmic scale."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_halves_the_logarithm(largest_success):
     tried = []
 
@@ -446,12 +485,15 @@ def test_halves_the_logarithm(largest_success):
     )
     assert abs(tried[0] - 1) < 1e-4, f"the first penalty tried is {tried[0]:.4g}, not 1"
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
 failure_message: "Every call is a minimisation, so no more of them than steps."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_spends_no_more_than_it_may(largest_success):
     calls = []
 
@@ -465,6 +507,7 @@ def test_spends_no_more_than_it_may(largest_success):
     assert isinstance(found, float) and abs(found - 0.5) < 0.005, (
         "after 12 steps the result must be within one percent"
     )
+
 
 # %% [raw]
 # # END TESTS
@@ -505,19 +548,24 @@ prediction = "b"  # SOLUTION
 """ # BEGIN TEST CONFIG
 points: 1
 failure_message: "A prediction was made."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
         f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
 failure_message: "What happens."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_prediction(prediction):
     assert isinstance(prediction, str), "not answered yet"
     choice = prediction.strip().lower()
@@ -525,6 +573,7 @@ def test_prediction(prediction):
     assert choice != "c", "the squares of the parts add up to the squared norm: take a root"
     assert choice != "d", "the mean is zero, but a single draw is not its mean"
     assert choice == "b", "there are four answers to choose from"
+
 
 # %% [raw]
 # # END TESTS
@@ -538,12 +587,14 @@ def test_prediction(prediction):
 # points: 4
 
 # %% [markdown]
-# **Question 7: the control (4 points).** An adversarial perturbation means something only if noise of
-# the same size does not do the same. Write that control: Gaussian noise in place of the perturbation,
-# drawn anew for each image, and for each image of exactly the L2 norm of its perturbation.
+# **Question 7: the control (4 points).** An adversarial perturbation means something only if noise
+# of the same size does not do the same. Write that control: Gaussian noise in place of the
+# perturbation, drawn anew for each image, and for each image of exactly the L2 norm of its
+# perturbation.
 
 # %% [raw]
 # # BEGIN SOLUTION
+
 
 # %%
 def noise_of_equal_norm(original: Tensor, perturbed: Tensor, seed: int) -> Tensor:
@@ -571,7 +622,9 @@ def noise_of_equal_norm(original: Tensor, perturbed: Tensor, seed: int) -> Tenso
 """ # BEGIN TEST CONFIG
 points: 1
 failure_message: "The norm, row by row."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_norms(noise_of_equal_norm):
     import torch
 
@@ -597,12 +650,15 @@ def test_norms(noise_of_equal_norm):
         "about right, but not exactly: divide each row's noise by its own norm"
     )
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 2
 hidden: true
 failure_message: "The noise must be noise."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_is_noise(noise_of_equal_norm):
     import torch
 
@@ -627,12 +683,15 @@ def test_is_noise(noise_of_equal_norm):
         "and uniform noise point into corners"
     )
 
+
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
 failure_message: "The seed, and what must not change."
-""" # END TEST CONFIG
+"""  # END TEST CONFIG
+
+
 def test_seed(noise_of_equal_norm):
     import torch
 
@@ -641,6 +700,7 @@ def test_seed(noise_of_equal_norm):
     assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor), "wrong type"
     assert torch.equal(one, again), "the same seed gives different noise: nobody can repeat it"
     assert not torch.equal(one, other), "another seed gives the same noise: the seed is not used"
+
 
 # %% [raw]
 # # END TESTS
@@ -657,17 +717,18 @@ def test_seed(noise_of_equal_norm):
 # %% [markdown]
 # **Question 8: explain (3 points).** A classmate reports: "My attack fooled the network on all 256
 # images, with a mean distortion of 0.3." In at most eight sentences: which control do you ask for,
-# what result of it would make the report worthless, and why is a low mean distortion alone no answer?
+# what result of it would make the report worthless, and why is a low mean distortion alone no
+# answer?
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 # %% [markdown]
-# Ask for noise of the same norm, image by image, on the same images and the same network. If it fools
-# the network about as often as the attack, the report says that the network is not robust to noise of
-# that size, and nothing about directions. A distortion of 0.3 is a third of the range of a pixel; a
-# mean hides a few images with huge perturbations, and whether 0.3 is small depends on the data, which
-# is what the control measures.
+# Ask for noise of the same norm, image by image, on the same images and the same network. If it
+# fools the network about as often as the attack, the report says that the network is not robust to
+# noise of that size, and nothing about directions. A distortion of 0.3 is a third of the range of a
+# pixel; a mean hides a few images with huge perturbations, and whether 0.3 is small depends on the
+# data, which is what the control measures.
 #
 # **Rubric**
 #
