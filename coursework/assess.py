@@ -181,7 +181,7 @@ def _grade(
             results = run_tests(reached, answers)
         except Stopped as gone:
             raise Unusable(f"the notebook was stopped: {_reason(box.ended, gone)}") from gone
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, RecursionError) as error:
             raise Unusable("the notebook's process sent something that is not an answer") from error
         ended = box.ended
     graded = {}

@@ -85,7 +85,7 @@ def test_every_question_has_wrong_answers_tests_and_points(built, name):
             )
 
 
-@pytest.mark.parametrize(("name", "question", "code", "hint"), wrong_answers())
+@pytest.mark.parametrize(("name", "question", "code", "hint"), [*wrong_answers()])
 def test_a_wrong_answer_gets_its_hint(built, solved, name, question, code, hint):
     answers = solved[name]("ada")
     exec(code, answers)
@@ -115,7 +115,8 @@ def secrets(folder, assignment):
 
 
 def leaks(secret, text):
-    return sorted(line for line in secret if line in re.sub(r"\s+", " ", text))
+    flat = re.sub(r"\s+", " ", text)
+    return sorted(line for line in secret if line in flat)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -216,6 +217,12 @@ def test_the_id_is_that_of_the_file(built, assess, tmp_path):
     assert result["notes"] == ["STUDENT is 'ada' in the notebook, the file bob's"]
 
 
+ALWAYS = """
+class Always(float):
+    __eq__ = __lt__ = __gt__ = __ge__ = __le__ = lambda *a: True
+    __sub__ = __rsub__ = __mul__ = lambda *a: Always(0)
+my_distortion = Always(1)
+"""
 PATCHES = """
 import builtins, sys, torch, otter
 from otter.test_files import abstract_test, exception_test
@@ -225,16 +232,12 @@ builtins.abs = lambda x: 0
 torch.Tensor.__eq__ = torch.Tensor.__lt__ = lambda *a: True
 exception_test.ExceptionTestFile.run = lambda self, env: None
 abstract_test.TestFile.score = abstract_test.TestFile.grade = 19
-class Always(float):
-    __eq__ = __lt__ = __gt__ = __ge__ = __le__ = lambda *a: True
-    __sub__ = __rsub__ = __mul__ = lambda *a: Always(0)
-my_distortion = Always(1)
 """
 
 
 def test_patching_what_compares_changes_nothing(built, assess, tmp_path):
     wrong = [("distortion * math.sqrt(pixels)", "distortion * pixels")]
-    path = submission(built, tmp_path / "eve.ipynb", change=wrong, extra=[PATCHES])
+    path = submission(built, tmp_path / "eve.ipynb", change=wrong, extra=[ALWAYS, PATCHES])
     result = assess(path)
     assert points(result)["q1"] == 0 and sum(points(result).values()) <= 17
     assert "the notebook contains 'allclose ='" in result["notes"]

@@ -92,7 +92,10 @@ def unpack(data: Any, function: Callable[[int, str], Any], *, whole: bool = Fals
             return ...
         case ["tensor", dtype, list(shape), str(content)] if dtype in DTYPES:
             raw = torch.tensor(bytearray(base64.b64decode(content)), dtype=torch.uint8)
-            return raw.view(DTYPES[dtype]).reshape(shape)
+            try:
+                return raw.view(DTYPES[dtype]).reshape(shape)
+            except (RuntimeError, TypeError, OverflowError) as error:
+                raise ValueError("a tensor's shape does not fit its data") from error
         case ["array", tensor]:
             return unpack(tensor, function).numpy()
         case ["list", list(values)]:

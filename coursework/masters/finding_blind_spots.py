@@ -414,7 +414,7 @@ def largest_success(
     """
     # BEGIN SOLUTION
     works, breaks = math.log(low), math.log(high)
-    for _ in range(steps):
+    for _halving in range(steps):
         halfway = 0.5 * (works + breaks)
         if succeeds(math.exp(halfway)):
             works = halfway
