@@ -146,7 +146,7 @@ def isolation() -> str | None:
     lifeline, held = os.pipe()
     with tempfile.TemporaryDirectory() as folder:
         words = [*UNSHARE, "sh", str(SCRIPT), folder, *map(str, visible()), "--"]
-        words += [sys.executable, "-c", "import torch"]
+        words += [sys.executable, "-c", "import importlib.metadata as m; m.version('torch')"]
         try:
             done = subprocess.run(
                 words, env=environment(SCRATCH), stdin=lifeline, capture_output=True, timeout=60
