@@ -43,7 +43,7 @@ class Limits:
     Attributes:
         seconds: for everything, the loading of PyTorch included.
         cell_seconds: of computing, for one cell of the notebook or one call by a test.
-        memory: bytes in all its processes together.
+        memory: bytes in all its processes together; what they share counts in each.
         processes: at one time.
         file_size: bytes of one file.
     """
