@@ -37,8 +37,8 @@ print(f"Your network has the widths {my_widths}.")
 # points: 3
 
 # %% [markdown]
-# **Question 1: count (3 points).** How many numbers does a fully connected network learn, weights and
-# biases? Write the function, and count your own network's.
+# **Question 1: count (3 points).** How many numbers does a fully connected network learn, weights
+# and biases? Write the function, and count your own network's.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -52,11 +52,11 @@ def learnt_numbers(widths: tuple[int, ...]) -> int:
         widths: number of pixels, of the units of each hidden layer, of classes.
     """
     # BEGIN SOLUTION
-    below, total = widths[0], 0
+    below, learnt = widths[0], 0
     for units in widths[1:]:
-        total += units * (below + 1)
+        learnt += units * (below + 1)
         below = units
-    return total
+    return learnt
     # END SOLUTION
 
 
@@ -111,7 +111,7 @@ failure_message: "Your own network."
 
 def test_own_count(my_count, my_widths):
     assert isinstance(my_count, int), "not answered yet: my_count must be a whole number"
-    expected = sum(b * (a + 1) for a, b in zip(my_widths, my_widths[1:], strict=False))
+    expected = sum(my_widths[i + 1] * (my_widths[i] + 1) for i in range(3))
     assert my_count == expected, (
         f"{my_count} is not the number of {my_widths}: was it computed for another STUDENT?"
     )
@@ -148,15 +148,15 @@ def decay_of_network(model: nn.Sequential, factors: list[float], reading: str) -
         reading: "printed" or "half".
     """
     # BEGIN SOLUTION
-    total = torch.zeros(())
+    punished = torch.zeros(())
     linear = [layer for layer in model if isinstance(layer, nn.Linear)]
     for strength, layer in zip(factors, linear, strict=True):
         squares = layer.weight.pow(2).sum()
         if reading == "printed":
-            total = total + strength * squares / layer.out_features
+            punished = punished + strength * squares / layer.out_features
         else:
-            total = total + 0.5 * strength * (squares + layer.bias.pow(2).sum())
-    return total
+            punished = punished + 0.5 * strength * (squares + layer.bias.pow(2).sum())
+    return punished
     # END SOLUTION
 
 
@@ -220,8 +220,8 @@ def test_several_layers(decay_of_network):
                 terms.append(squares / len(layer.weight))
             else:
                 terms.append((squares + layer.bias.square().sum()) / 2)
-        expected = float(0.5 * terms[0] + 0.02 * terms[1])
-        swapped = float(0.02 * terms[0] + 0.5 * terms[1])
+        expected = (0.5 * terms[0] + 0.02 * terms[1]).item()
+        swapped = (0.02 * terms[0] + 0.5 * terms[1]).item()
         assert abs(found.item() - swapped) > 1e-4 * swapped, "the factors are in the wrong order"
         assert abs(found.item() - expected) < 1e-4 * expected, (
             f"{reading!r}: {expected:.4g} is expected, not {found.item():.4g}; each layer has a "
