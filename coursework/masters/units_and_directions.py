@@ -345,9 +345,9 @@ def test_any_mixture(seen_from_there):
 
 # %% [markdown]
 # **Question 4: the lottery (3 points).** A ReLU unit is silent on many images: they all have the
-# activation 0. If fewer than $k$ images excite it, the rest of its list of $k$ top images is chance.
-# How many of the $k$ places are decided by chance, and among how many images? Activations may tie at
-# any value.
+# activation 0. If fewer than $k$ images excite it, the rest of its list of $k$ top images is
+# chance. How many of the $k$ places are decided by chance, and among how many images? Activations
+# may tie at any value.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -509,28 +509,29 @@ def test_prediction(prediction):
 # points: 3
 
 # %% [markdown]
-# **Question 6: explain (3 points).** In your layer the units are more coherent than directions drawn
-# after whitening (superiority 0.8) and less coherent than raw random directions (0.4). A classmate
-# says that one of the two tests must be wrong. In at most eight sentences: why can both be right,
-# which of your answers to questions 1 and 3 does the explanation need, and what would you write as
-# the conclusion?
+# **Question 6: explain (3 points).** In your layer the units are more coherent than directions
+# drawn after whitening (superiority 0.8) and less coherent than raw random directions (0.4). A
+# classmate says that one of the two tests must be wrong. In at most eight sentences: why can both
+# be right, which of your answers to questions 1 and 3 does the explanation need, and what would you
+# write as the conclusion?
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 # %% [markdown]
 # Both draw "a random direction", from different distributions: raw directions are uniform for the
-# usual inner product, white ones for that in which the features are uncorrelated. By question 3 each
-# direction exists in both spaces, so what differs is only how probable it is. By question 1 a few
-# principal directions hold most of the variance; raw directions are dominated by them and rank the
-# images by what varies most, which is coherent, whereas white directions give the many weak ones as
-# much weight. The conclusion names the reference: more coherent than white directions, less than
-# raw ones; nothing about units follows without naming it.
+# usual inner product, white ones for that in which the features are uncorrelated. By question 3
+# each direction exists in both spaces, so what differs is only how probable it is. By question 1 a
+# few principal directions hold most of the variance; raw directions are dominated by them and rank
+# the images by what varies most, which is coherent, whereas white directions give the many weak
+# ones as much weight. The conclusion names the reference: more coherent than white directions, less
+# than raw ones; nothing about units follows without naming it.
 #
 # **Rubric**
 #
 # - 1 point: "random" depends on the inner product; the two tests have different references.
-# - 1 point: uses the uneven variances to say why raw directions are coherent and white ones are not.
+# - 1 point: uses the uneven variances to say why raw directions are coherent and white ones are
+#   not.
 # - 1 point: a conclusion that names the reference and claims no more.
 
 # %% [raw]
