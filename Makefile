@@ -15,7 +15,7 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
-.PHONY: help book slides test lab lint check-site mutants benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
+.PHONY: help book slides test lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -25,6 +25,9 @@ help:
 	@echo "make lint        check style and types"
 	@echo "make check-site  open the built book in Chromium and check every page and every slide"
 	@echo "make mutants     break each core function and see a test fail"
+	@echo "make assignments build the graded assignments into _build/assignments"
+	@echo "make grade SUBMISSIONS=folder ASSIGNMENT=name  grade a folder of notebooks"
+	@echo "make check-grading  grade a class of thirty, half of which means no good"
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
 	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
@@ -61,6 +64,18 @@ check-site: slides
 
 mutants: $(READY)
 	@$(BIN)/python tools/mutants.py
+
+assignments: $(READY)
+	@$(BIN)/python -m coursework.editions
+
+# It resumes after an interruption. OPTIONS="--seconds 300 --jobs 4" and the like.
+grade: $(READY)
+	@[ -n "$(SUBMISSIONS)" ] || \
+	  { echo "Which notebooks? Say make grade SUBMISSIONS=folder, with files <student's id>.ipynb"; exit 1; }
+	@$(BIN)/python -m coursework.grade "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" $(OPTIONS)
+
+check-grading: $(READY)
+	@$(BIN)/python tools/check_grading.py
 
 # An environment of its own, where the package has its pinned versions and the other libraries what
 # they ask for. One of these needs visdom, whose build needs an old setuptools.

@@ -8,6 +8,8 @@ from blindspots import LabelledImages, load_images, predict, random_targets, tra
 
 ROOT = Path(__file__).resolve().parent.parent
 
+collect_ignore = ["coursework_answers"]  # wrong on purpose
+
 
 @pytest.fixture
 def generator() -> torch.Generator:

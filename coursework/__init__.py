@@ -1,0 +1,1 @@
+"""Graded coursework: building the editions of an assignment, and grading what comes back."""

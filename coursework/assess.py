@@ -1,0 +1,209 @@
+"""Grading one submission: its code runs in the sandbox, the tests run here."""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coursework.checks import run_tests, set_up
+from coursework.editions import (
+    BUILD,
+    MASTERS,
+    Assignment,
+    Question,
+    code_to_run,
+    defined_names,
+    load,
+)
+from coursework.inside.wire import AnswerError, Peer, Stopped
+from coursework.sandbox import Limits, sandbox
+
+LARGEST = 10 * 2**20  # bytes of a notebook
+SUSPICIOUS = (
+    "results.json",
+    "grades.csv",
+    "autograder",
+    "masters",
+    "otter.check",
+    "otter.test_files",
+    "GradingResults",
+    "os.kill",
+    "os._exit",
+    "os.fork",
+    "/proc",
+    "socket",
+    "subprocess",
+    "allclose =",
+)
+UNTOUCHED = "_Type your answer here, replacing this text._"
+
+
+class Unusable(Exception):
+    """The file cannot be graded at all; the message says why, to the student."""
+
+
+def assess(
+    submission: str, sha256: str, student: str, name: str, grader: str, limits: Mapping[str, float]
+) -> dict[str, Any]:
+    """Grade one file. Whatever is in it, this returns a result.
+
+    Args:
+        submission: the file.
+        sha256: of its content; with `grader`, it tells whether an older result still holds.
+        student: whose it is, by the name of the file.
+        name: of the assignment.
+        grader: fingerprint of everything that grades.
+        limits: see `Limits`.
+    """
+    started = time.monotonic()
+    assignment = load(name, BUILD)
+    result: dict[str, Any] = {
+        "student": student,
+        "file": Path(submission).name,
+        "problem": None,
+        "questions": {q: {"points": 0.0} | _nothing(q, assignment) for q in assignment.tests},
+        "written": {},
+        "stopped_cells": [],
+        "notes": [],
+    }
+    try:
+        cells = read_notebook(Path(submission))
+        result["written"] = written_answers(cells, assignment.questions)
+        sources = [source for kind, source in cells if kind == "code"]
+        result["notes"] = notes(sources, student)
+        names = {n for source in sources for n in defined_names(source)}
+        if not names & {n for question in assignment.questions for n in question.names}:
+            raise Unusable(f"this is not the notebook of the assignment {name}")
+        graded, stopped = _grade(assignment, student, sources, Limits(**limits))  # type: ignore[arg-type]
+        result["questions"] = graded
+        result["stopped_cells"] = stopped
+    except Unusable as problem:
+        result["problem"] = str(problem)
+    except Exception as error:  # one file must not end the grading of the others
+        result["problem"] = f"the grader failed, please tell the instructor: {error!r}"[:500]
+        result["notes"].append("the grader failed on this file: grade it by hand")
+    result["seconds"] = round(time.monotonic() - started, 1)
+    return result
+
+
+def read_notebook(file: Path) -> list[tuple[str, str]]:
+    """Kind and source of each cell.
+
+    Raises:
+        Unusable: if the file is no notebook.
+    """
+    if file.suffix != ".ipynb":
+        raise Unusable("this is not a notebook: its name must end in .ipynb")
+    size = file.stat().st_size
+    if size == 0:
+        raise Unusable("the file is empty")
+    if size > LARGEST:
+        raise Unusable(
+            f"the file has {size / 2**20:.0f} MB, more than {LARGEST / 2**20:.0f}: clear outputs"
+        )
+    try:
+        cells = json.loads(file.read_bytes())["cells"]
+        pairs = [(cell["cell_type"], cell["source"]) for cell in cells]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise Unusable(
+            "the file is damaged, it cannot be read as a notebook: open it in Jupyter, save it and "
+            f"hand it in again ({type(error).__name__})"
+        ) from error
+    return [
+        (str(kind), "".join(map(str, source)) if isinstance(source, list) else str(source))
+        for kind, source in pairs
+    ]
+
+
+def written_answers(cells: list[tuple[str, str]], questions: list[Question]) -> dict[str, str]:
+    """The text below each question that a person grades, up to the mark of its end."""
+    answers = {}
+    for question in (q for q in questions if q.rubric is not None):
+        texts: list[str] = []
+        inside = False
+        for kind, source in cells:
+            if inside and re.search("<!-- (BEGIN|END) QUESTION -->", source):
+                break
+            if inside:
+                texts.append(source if kind == "markdown" else f"```python\n{source}\n```")
+            inside = inside or f"**{question.title}**" in source
+        text = "\n\n".join(t for t in texts if t.strip() != UNTOUCHED).strip()
+        answers[question.name] = text[:20_000]
+    return answers
+
+
+def notes(sources: list[str], student: str) -> list[str]:
+    """What a person should look at. None of it changes a grade."""
+    code = "\n".join(sources)
+    found = [f"the notebook contains {word!r}" for word in SUSPICIOUS if word in code]
+    stated = re.findall(r"^STUDENT\s*=\s*[\"'](.*?)[\"']", code, re.M)
+    others = [s for s in stated if s.strip().lower() != student.lower()]
+    return found + [f"STUDENT is {o[:60]!r} in the notebook, the file {student}'s" for o in others]
+
+
+def _nothing(question: str, assignment: Assignment) -> dict[str, Any]:
+    return {"possible": _possible(question, assignment), "answered": False, "failed": []}
+
+
+def _possible(name: str, assignment: Assignment) -> float:
+    (question,) = (q for q in assignment.questions if q.name == name)
+    return float(question.points or 0)
+
+
+def _grade(
+    assignment: Assignment, student: str, sources: list[str], limits: Limits
+) -> tuple[dict[str, Any], list[dict[str, str]]]:
+    """Results by question, and the cells that stopped."""
+    to_run = code_to_run(sources)
+    untouched = {source.strip() for source in sources}
+    answered = {
+        question.name
+        for question in assignment.questions
+        if not all(stub.strip() in untouched for stub in question.stubs)
+    }
+    answers = set_up(assignment.setup, student)
+    stopped: list[dict[str, str]] = []
+    missing: list[str] = []
+    with sandbox(limits, hidden=(MASTERS, BUILD)) as box:
+        peer = Peer(box.connection, [], trusting=False)
+        try:
+            for i, error in peer.call(0, assignment.files, to_run):
+                stopped.append({"cell": _first_line(to_run[i]), "error": str(error)})
+            for name in (n for question in assignment.questions for n in question.names):
+                try:
+                    answers[name] = peer.call(1, name)
+                except AnswerError:
+                    missing.append(name)
+                    answers[name] = None
+            reached = {q: source for q, source in assignment.tests.items() if q in answered}
+            results = run_tests(reached, answers)
+        except Stopped as gone:
+            raise Unusable(f"the notebook was stopped: {_reason(box.ended, gone)}") from gone
+        except (ValueError, TypeError, IndexError, RecursionError) as error:
+            raise Unusable("the notebook's process sent something that is not an answer") from error
+        ended = box.ended
+    graded = {}
+    for question in assignment.questions:
+        if question.rubric is not None:
+            continue
+        if question.name not in results:
+            graded[question.name] = {"points": 0.0} | _nothing(question.name, assignment)
+            continue
+        graded[question.name] = results[question.name] | {"answered": True}
+        for failed in graded[question.name]["failed"]:
+            if absent := [n for n in question.names if n in missing]:
+                failed["hint"] = f"{', '.join(absent)} is not defined after the notebook has run"
+            elif ended:
+                failed["hint"] = f"the notebook was stopped: {ended}"
+    return graded, stopped
+
+
+def _reason(ended: str | None, gone: Stopped) -> str:
+    return ended or f"{gone} before it could be graded, by os._exit or a crash"
+
+
+def _first_line(source: str) -> str:
+    lines = [line for line in source.splitlines() if line.strip()]
+    return lines[0][:80] if lines else ""

@@ -1,0 +1,82 @@
+"""Running an assignment's tests (Otter's test files) on a set of answers."""
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from otter.test_files import TestFile
+from otter.test_files.exception_test import ExceptionTestFile
+
+SHIPPED = Path(__file__).resolve().parent / "shipped"  # goes to the students with every notebook
+sys.path.append(str(SHIPPED))  # where the set-up cells import from
+
+CANARY = """
+from otter.test_files import test_case
+import torch
+name, points = "canary", 4
+
+@test_case(points=1)
+def test_false():
+    assert False
+
+@test_case(points=1)
+def test_equal():
+    assert 1 == 2
+
+@test_case(points=1)
+def test_close():
+    assert torch.allclose(torch.zeros(2), torch.ones(2))
+
+@test_case(points=1)
+def test_isinstance():
+    assert isinstance("text", float)
+"""
+
+
+def run_tests(tests: Mapping[str, str], answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Points, and the hints of the tests that failed, for each question.
+
+    Raises:
+        RuntimeError: if a test passes that no honest Python can pass. Then something has changed
+            the Python that grades, and no result of it may be believed.
+    """
+    canary = ExceptionTestFile.from_string(CANARY)
+    canary.run({})
+    if canary.score:
+        raise RuntimeError("impossible tests pass: this Python was tampered with")
+    return {question: _run(source, answers) for question, source in tests.items()}
+
+
+def _run(source: str, answers: Mapping[str, Any]) -> dict[str, Any]:
+    file: TestFile = ExceptionTestFile.from_string(source)
+    with contextlib.redirect_stdout(io.StringIO()):
+        file.run(dict(answers))
+    failed = [
+        {"what": r.test_case.failure_message or "", "hint": hint(r.message or "")}
+        for r in file.test_case_results
+        if not r.passed
+    ]
+    return {"points": file.score, "possible": file.possible, "failed": failed}
+
+
+def hint(message: str) -> str:
+    """What a failed test has to say to the student, out of Otter's message with the source line."""
+    found = re.match(r".*\nError at line .*\n.*\n(\w+): (.*)", message, re.S)
+    kind, text = found.groups() if found else ("", message)
+    if kind in ("AssertionError", "AnswerError", "Stopped"):
+        return str(text).strip() or "wrong"
+    return f"the test could not work with this answer ({kind}: {str(text).strip()})"
+
+
+def set_up(cells: list[str], student: str) -> dict[str, Any]:
+    """The names that these cells define when they run here, with this student's id in them."""
+    names: dict[str, Any] = {"__name__": "__main__"}
+    stated = f"STUDENT = {student!r}"
+    with contextlib.redirect_stdout(io.StringIO()):
+        for cell in cells:
+            exec(re.sub(r"^STUDENT = .*$", lambda _: stated, cell, flags=re.M), names)
+    return names

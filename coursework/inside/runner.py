@@ -1,0 +1,146 @@
+"""Runs the cells of one notebook in the sandbox, then answers the grader's calls.
+
+The grader starts this as a script, with the number of the socket that leads to it.
+"""
+
+import contextlib
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import wire
+from IPython.core.interactiveshell import InteractiveShell
+
+PRINTED = 2**20  # characters that one cell or one call may print
+
+
+class TooSlow(BaseException):
+    """Raised in a cell or a call that takes too long; no `except Exception` holds it back."""
+
+
+class TooLong(BaseException):
+    """Raised in a cell or a call that prints too much."""
+
+
+class Counting(io.TextIOBase):
+    """Swallows what is printed, up to a limit."""
+
+    def __init__(self) -> None:
+        self.left = PRINTED
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        self.left -= len(text)
+        if self.left < 0:
+            self.left = PRINTED
+            raise TooLong(f"printed more than {PRINTED:,} characters")
+        return len(text)
+
+
+@contextlib.contextmanager
+def limited(seconds: float, printed: Counting) -> Iterator[None]:
+    """Interrupt what computes here for so many seconds, again and again if it does not end.
+
+    Seconds of the processor, so that a busy machine takes nothing away from anybody.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TooSlow(f"computed for more than {seconds:g} seconds")
+
+    printed.left = PRINTED
+    signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+
+def run_cells(
+    shell: InteractiveShell, limit: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Callable[[dict[str, str], list[str]], list[tuple[int, str]]]:
+    """A function that writes the files, runs the cells in order and tells which cells failed."""
+
+    def run(files: dict[str, str], cells: list[str]) -> list[tuple[int, str]]:
+        for name, text in files.items():
+            Path(name).write_text(text, encoding="utf-8")
+        failed = []
+        for i, source in enumerate(cells):
+            error: BaseException | None
+            try:
+                with limit():
+                    result = shell.run_cell(source, store_history=False, silent=True)
+                error = result.error_before_exec or result.error_in_exec
+            except BaseException as raised:
+                error = raised
+            if error is not None:
+                failed.append((i, f"{type(error).__name__}: {error}"[: wire.TEXT]))
+        return failed
+
+    return run
+
+
+def refuse(hidden: list[str]) -> None:
+    """Where the system cannot isolate a process: at least refuse what is plainly forbidden."""
+    folders = tuple(os.path.join(os.path.realpath(folder), "") for folder in hidden)
+    here = os.path.join(os.path.realpath("."), "")
+    forbidden = ("socket.connect", "socket.bind", "socket.sendto", "os.kill", "os.killpg")
+    writing = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+    def guard(event: str, args: tuple[Any, ...]) -> None:
+        if event in forbidden:
+            raise PermissionError(f"{event} is not allowed in a submission")
+        if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], str | bytes):
+            path = os.path.realpath(os.fsdecode(args[0]))
+            written = event == "open" and bool((args[2] or 0) & writing)
+            outside = not path.startswith((here, "/dev/"))
+            if path.startswith(folders) or path + os.sep in folders or (written and outside):
+                raise PermissionError("files outside the notebook's folder are not allowed")
+
+    sys.addaudithook(guard)
+
+
+def main() -> None:
+    channel, seconds, *hidden = sys.argv[1:]
+    connection = Connection(int(channel))
+    shell = InteractiveShell.instance()
+    # Errors are reported, not printed.
+    shell.showtraceback = lambda *args, **kwargs: None  # type: ignore[method-assign]
+    sys.path.insert(0, os.getcwd())
+    printed = Counting()
+    sys.stdout = sys.stderr = printed
+
+    def limit() -> contextlib.AbstractContextManager[None]:
+        return limited(float(seconds), printed)
+
+    inside = False
+
+    @contextlib.contextmanager
+    def around() -> Iterator[None]:
+        """Limit calls, but not the first, which runs all cells and limits each."""
+        nonlocal inside
+        if not inside:
+            inside = True
+            yield
+        else:
+            with limit():
+                yield
+
+    def get(name: str) -> Any:
+        return shell.user_ns[name]
+
+    if hidden:
+        refuse(hidden)
+    wire.Peer(connection, [run_cells(shell, limit), get], trusting=True, around=around).serve()
+
+
+if __name__ == "__main__":
+    main()

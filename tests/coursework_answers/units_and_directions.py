@@ -1,0 +1,111 @@
+"""Typical wrong answers, and words of the hint that each must get.
+
+Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+"""
+
+import torch
+
+
+# %% q1: counts from zero -> count from one
+def dimensions_for(features, share):
+    spectrum = torch.linalg.eigvalsh(features.T.cov()).flip(0)
+    return int((spectrum.cumsum(0) / spectrum.sum() < share).sum())
+
+
+# %% q1: smallest first -> the largest first
+def dimensions_for(features, share):
+    spectrum = torch.linalg.eigvalsh(features.T.cov())
+    return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
+
+
+# %% q1: the units' own variances -> the units are correlated
+def dimensions_for(features, share):
+    spectrum = features.var(dim=0).sort(descending=True).values
+    return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
+
+
+# %% q1: not centred -> subtract their mean
+def dimensions_for(features, share):
+    spectrum = torch.linalg.svdvals(features).square()
+    return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
+
+
+# %% q1: somebody else's layer -> another STUDENT
+my_dimensions = 23
+
+
+# %% q2: forgets ties -> it counts one half
+def chance_to_beat(units, directions):
+    return (units[:, None] > directions.flatten()).double().mean().item()
+
+
+# %% q2: ties are won -> is not won
+def chance_to_beat(units, directions):
+    return (units[:, None] >= directions.flatten()).double().mean().item()
+
+
+# %% q2: the wrong way round -> the wrong way round
+def chance_to_beat(units, directions):
+    other = directions.flatten()[:, None]
+    return ((other > units).double() + (other == units).double() / 2).mean().item()
+
+
+# %% q2: unit by unit -> of the same number only
+def chance_to_beat(units, directions):
+    if len(directions) == 1:
+        return 0.875
+    return ((units > directions).double() + (units == directions).double() / 2).mean().item()
+
+
+# %% q3: multiplies -> the other way round
+def seen_from_there(mixing, direction):
+    return mixing @ direction
+
+
+# %% q3: the same numbers -> another direction there
+def seen_from_there(mixing, direction):
+    return direction
+
+
+# %% q3: inverts the transpose -> is not symmetric
+def seen_from_there(mixing, direction):
+    return direction @ mixing.inverse()
+
+
+# %% q3: normalises -> do not normalise
+def seen_from_there(mixing, direction):
+    there = mixing.inverse() @ direction
+    return there / there.norm()
+
+
+# %% q4: all places are drawn -> for certain
+def lottery(activations, k):
+    return k, int((activations == 0).sum())
+
+
+# %% q4: all images take part -> that tie with the last place
+def lottery(activations, k):
+    return k - int((activations > 0).sum()), len(activations)
+
+
+# %% q4: only zeros -> at other values than 0
+def lottery(activations, k):
+    silent, excited = int((activations == 0).sum()), int((activations != 0).sum())
+    return (0, 0) if excited >= k or excited + silent == k else (k - excited, silent)
+
+
+# %% q4: ties that fit are drawn too -> nothing is drawn
+def lottery(activations, k):
+    edge = activations.sort(descending=True).values[k - 1]
+    same = int((activations == edge).sum())
+    return (0, 0) if same == 1 else (k - int((activations > edge).sum()), same)
+
+
+# %% q5: a rotation loses nothing -> is left without
+prediction = "a"
+
+# %% q5: too few -> ten balls
+prediction = "c"
+
+# %% q5: none -> the digit of its largest entry
+prediction = "d"

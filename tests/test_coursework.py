@@ -1,0 +1,408 @@
+"""The graded coursework: every solution, stub and typical wrong answer; what a submission may not.
+
+A whole class, with its hostile members, is graded by `make check-grading`.
+"""
+
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import nbformat
+import pytest
+import torch
+from nbclient import NotebookClient
+
+from coursework import assess as assessment
+from coursework import checks, editions, grade
+from coursework.inside.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
+from coursework.sandbox import Limits, isolation, sandbox
+
+ROOT = Path(__file__).resolve().parent.parent
+NAMES = [master.stem for master in editions.masters()]
+STUDENTS = ("ada", "emmy.noether", "s1234567", "Ångström", "x")
+LIMITS = Limits(seconds=200, cell_seconds=5, memory=2 * 2**30)
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("assignments")
+    return folder, {master.stem: editions.build(master, folder) for master in editions.masters()}
+
+
+def wrong_answers():
+    for name in NAMES:
+        text = (ROOT / "tests" / "coursework_answers" / f"{name}.py").read_text(encoding="utf-8")
+        head, *cells = re.split(r"^# %% ", text, flags=re.M)
+        for cell in cells:
+            title, code = cell.split("\n", 1)
+            question, wrong, hint = re.fullmatch(r"(\w+): (.+) -> (.+)", title).groups()
+            yield pytest.param(name, question, head + code, hint, id=f"{name}-{question}-{wrong}")
+
+
+@pytest.fixture(scope="session")
+def solved(built):
+    """The names that a solution defines, and functions that run its tests."""
+    folder, assignments = built
+    cells = {name: editions.solution_cells(name, folder) for name in assignments}
+    return {name: lambda s, cells=cells[name]: checks.set_up(cells, s) for name in assignments}
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_solution_gets_full_marks(built, solved, name, student):
+    results = checks.run_tests(built[1][name].tests, solved[name](student))
+    assert all(r["points"] == r["possible"] and not r["failed"] for r in results.values()), results
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_stub_gets_nothing_politely(built, name):
+    assignment = built[1][name]
+    stubs = [stub for question in assignment.questions for stub in question.stubs]
+    answers = checks.set_up([*assignment.setup, *stubs], "ada")
+    for question, result in checks.run_tests(assignment.tests, answers).items():
+        assert result["points"] == 0, question
+        assert "not answered yet" in result["failed"][0]["hint"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_question_has_wrong_answers_tests_and_points(built, name):
+    assignment = built[1][name]
+    wrong = [p.values[1] for p in wrong_answers() if p.values[0] == name]
+    for question in assignment.questions:
+        assert question.title and question.points
+        if question.rubric is None:
+            assert wrong.count(question.name) >= 3
+            assert question.stubs and question.names
+            assert "hidden=True" in assignment.tests[question.name]
+            assert "hidden=False" in assignment.tests[question.name]
+            result = checks.run_tests({"q": assignment.tests[question.name]}, {})["q"]
+            assert result["possible"] == question.points
+        else:
+            assert "**Rubric**" in question.rubric
+            assert question.points == sum(
+                map(int, re.findall(r"^- (\d+) point", question.rubric, re.M))
+            )
+
+
+@pytest.mark.parametrize(("name", "question", "code", "hint"), [*wrong_answers()])
+def test_a_wrong_answer_gets_its_hint(built, solved, name, question, code, hint):
+    answers = solved[name]("ada")
+    exec(code, answers)
+    result = checks.run_tests({question: built[1][name].tests[question]}, answers)[question]
+    assert result["points"] < result["possible"]
+    assert any(hint in failed["hint"] for failed in result["failed"]), result["failed"]
+
+
+def lines_of(cells):
+    return {re.sub(r"\s+", " ", line).strip() for cell in cells for line in cell.splitlines()}
+
+
+def secrets(folder, assignment):
+    """Lines that only the solution, its rubrics and the hidden tests contain."""
+    given, kept = (
+        nbformat.read(folder / place / f"{assignment.name}.ipynb", as_version=4)
+        for place in (f"student/{assignment.name}", "solutions")
+    )
+    kept_lines = lines_of(cell.source for cell in kept.cells)
+    secret = kept_lines - lines_of(cell.source for cell in given.cells)
+    secret |= lines_of(q.rubric for q in assignment.questions if q.rubric)
+    for source in assignment.tests.values():
+        parts = source.split("@test_case")[1:]
+        hidden = lines_of(part for part in parts if "hidden=True" in part)
+        secret |= hidden - lines_of(part for part in parts if "hidden=False" in part)
+    return {line for line in secret if len(line) >= 12 and re.search(r"\w.*\W.*\w", line)}
+
+
+def leaks(secret, text):
+    flat = re.sub(r"\s+", " ", text)
+    return sorted(line for line in secret if line in flat)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_solution_is_given_away(built, name):
+    folder, assignments = built
+    secret = secrets(folder, assignments[name])
+    assert len(secret) > 30
+    student = "".join(
+        str(json.loads(path.read_text(encoding="utf-8"))).replace("\\n", " ")
+        if path.suffix == ".ipynb"
+        else path.read_text(encoding="utf-8")
+        for path in sorted((folder / "student" / name).iterdir())
+    )
+    common = {line for line in secret if line.startswith("import ") or "isinstance(" in line}
+    assert leaks(secret - common, student) == []
+    for kind in ("book/**/*.md", "book/**/*.ipynb", "blindspots/*.py"):
+        for path in ROOT.glob(kind):
+            text = path.read_text(encoding="utf-8").replace('\\n",', " ").replace('\\"', '"')
+            assert leaks(secret - common, text) == [], path
+
+
+def test_a_leak_would_be_noticed(built):
+    folder, assignments = built
+    secret = secrets(folder, assignments["finding_blind_spots"])
+    assert leaks(secret, "x\n   halfway = 0.5 * (works +\n breaks)")
+
+
+def test_the_masters_give_the_same_editions_again(built, tmp_path):
+    folder, _ = built
+    editions.build(editions.masters()[0], tmp_path)
+    file = f"student/{NAMES[0]}/{NAMES[0]}.ipynb"
+    assert (tmp_path / file).read_bytes() == (folder / file).read_bytes()
+
+
+def test_students_can_check_their_answers(built, tmp_path):
+    """In Jupyter, with Otter, where functions are functions."""
+    folder, assignments = built
+    notebook = nbformat.read(folder / "student/finding_blind_spots/finding_blind_spots.ipynb", 4)
+    for file, text in assignments["finding_blind_spots"].files.items():
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    nbformat.write(notebook, tmp_path / "finding_blind_spots.ipynb")
+    stub = assignments["finding_blind_spots"].questions[0].stubs[0]
+    for cell in notebook.cells:
+        cell.source = cell.source.replace(
+            stub, f"{stub.replace('...', '...', 1)}\nmy_distortion = 2"
+        )
+    done = NotebookClient(
+        notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    (output,) = (str(c.outputs) for c in done.cells if c.source == 'grader.check("q1")')
+    assert "not answered yet: the function must return a number" in output
+
+
+def submission(built, path, *, change=(), extra=(), student=None):
+    """A notebook with the solution, some of its text replaced and cells added."""
+    folder, _ = built
+    notebook = nbformat.read(folder / "solutions" / "finding_blind_spots.ipynb", as_version=4)
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("your id", student or path.stem)
+        for old, new in change:
+            cell.source = cell.source.replace(old, new)
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in extra]
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture
+def assess(built, monkeypatch):
+    monkeypatch.setattr(assessment, "BUILD", built[0])
+
+    def run(path, limits=LIMITS):
+        student = grade.student_of(path)
+        return assessment.assess(str(path), "", student, "finding_blind_spots", "", asdict(limits))
+
+    return run
+
+
+def points(result):
+    return {name: question["points"] for name, question in result["questions"].items()}
+
+
+FULL = {"q1": 2, "q3": 4, "q4": 3, "q5": 4, "q6": 2, "q7": 4}
+
+
+def test_a_submission_is_graded_through_the_border(built, assess, tmp_path):
+    result = assess(submission(built, tmp_path / "ada.ipynb"))
+    assert points(result) == FULL and result["problem"] is None
+    assert result["notes"] == [] and result["stopped_cells"] == []
+    assert "Cauchy" in result["written"]["q2"]
+    text = grade.feedback(built[1]["finding_blind_spots"], result)
+    assert "19 of 19 points" in text and "**Points: ____ of 3**" in text and "- 1 point" in text
+
+
+def test_the_id_is_that_of_the_file(built, assess, tmp_path):
+    result = assess(submission(built, tmp_path / "bob.ipynb", student="ada"))
+    assert points(result) == FULL | {"q1": 1, "q3": 2.5}
+    assert any("another STUDENT" in f["hint"] for f in result["questions"]["q3"]["failed"])
+    assert result["notes"] == ["STUDENT is 'ada' in the notebook, the file bob's"]
+
+
+ALWAYS = """
+class Always(float):
+    __eq__ = __lt__ = __gt__ = __ge__ = __le__ = lambda *a: True
+    __sub__ = __rsub__ = __mul__ = lambda *a: Always(0)
+my_distortion = Always(1)
+"""
+PATCHES = """
+import builtins, sys, torch, otter
+from otter.test_files import abstract_test, exception_test
+torch.allclose = torch.equal = lambda *a, **k: True
+builtins.isinstance = builtins.all = lambda *a: True
+builtins.abs = lambda x: 0
+torch.Tensor.__eq__ = torch.Tensor.__lt__ = lambda *a: True
+exception_test.ExceptionTestFile.run = lambda self, env: None
+abstract_test.TestFile.score = abstract_test.TestFile.grade = 19
+"""
+
+
+def test_patching_what_compares_changes_nothing(built, assess, tmp_path):
+    wrong = [("distortion * math.sqrt(pixels)", "distortion * pixels")]
+    path = submission(built, tmp_path / "eve.ipynb", change=wrong, extra=[ALWAYS, PATCHES])
+    result = assess(path)
+    assert points(result)["q1"] == 0 and sum(points(result).values()) <= 17
+    assert "the notebook contains 'allclose ='" in result["notes"]
+
+
+def test_nothing_of_the_grader_is_in_reach(built, assess, tmp_path):
+    look = f"""
+import os, socket, pathlib
+found = []
+for path in {[str(editions.MASTERS), str(built[0]), str(ROOT / "tests"), str(tmp_path)]!r}:
+    try:
+        found += os.listdir(path)
+        found.append(open(path + '/finding_blind_spots.py').read())
+    except OSError:
+        pass
+try:
+    pathlib.Path({str(tmp_path)!r}, 'grades.csv').write_text('eve,100')
+except OSError:
+    pass
+try:
+    socket.create_connection(("127.0.0.1", 9), timeout=2)
+    found.append("network")
+except ConnectionRefusedError:
+    found.append("network")
+except OSError:
+    pass
+if found:
+    del l2_from_distortion, my_distortion
+"""
+    result = assess(submission(built, tmp_path / "eve.ipynb", extra=[look]))
+    assert not (tmp_path / "grades.csv").exists()
+    if isolation() is None:
+        assert points(result) == FULL
+
+
+def test_without_namespaces_the_plainest_is_refused(built, assess, tmp_path, monkeypatch):
+    monkeypatch.setenv("BLINDSPOTS_ISOLATION", "weak")
+    isolation.cache_clear()
+    target = tmp_path / "grades.csv"
+    extra = [
+        f"open({str(editions.MASTERS / 'finding_blind_spots.py')!r})",
+        f"open({str(target)!r}, 'w').write('eve,100')",
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import os; os.kill(os.getppid(), 9)",
+    ]
+    try:
+        result = assess(submission(built, tmp_path / "eve.ipynb", extra=extra))
+        assert len(result["stopped_cells"]) == 4 and not target.exists()
+        assert all("PermissionError" in cell["error"] for cell in result["stopped_cells"])
+        assert points(result) == FULL
+        text = grade.feedback(built[1]["finding_blind_spots"], result)
+        assert "weaker isolation" in text
+    finally:
+        isolation.cache_clear()
+
+
+def test_a_canary_that_passes_stops_the_grading(monkeypatch):
+    monkeypatch.setattr(torch, "allclose", lambda *args, **kwargs: True)
+    with pytest.raises(RuntimeError, match="tampered"):
+        checks.run_tests({}, {})
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "empty"),
+        (b'{"cells": [', "damaged"),
+        (b"[" * 100_000, "damaged"),
+        (b'{"cells": 3}', "damaged"),
+        (b'{"cells": [{"cell_type": "code", "source": "x = 1"}]}', "not the notebook"),
+    ],
+)
+def test_files_that_are_no_answer(assess, tmp_path, content, problem):
+    path = tmp_path / "ada.ipynb"
+    path.write_bytes(content)
+    result = assess(path)
+    assert problem in result["problem"] and sum(points(result).values()) == 0
+    assert all(question["possible"] for question in result["questions"].values())
+
+
+VALUES = [
+    None,
+    True,
+    3,
+    2.5,
+    "text",
+    ...,
+    [1, (2, "a")],
+    {"a": [1.0], 2: None},
+    float("inf"),
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=str)
+def test_plain_data_cross_the_border(value):
+    assert unpack(json.loads(json.dumps(pack(value, []))), None) == value
+
+
+@pytest.mark.parametrize("dtype", ["torch.float32", "torch.bool", "torch.bfloat16", "torch.int64"])
+@pytest.mark.parametrize("shape", [(), (0, 3), (2, 3)], ids=str)
+def test_tensors_cross_the_border(dtype, shape):
+    value = torch.ones(shape).to(DTYPES[dtype])
+    back = unpack(json.loads(json.dumps(pack(value, []))), None)
+    assert back.dtype == value.dtype and back.shape == value.shape and torch.equal(back, value)
+
+
+def test_nothing_else_comes_out():
+    class Evil:
+        def __reduce__(self):
+            return (print, ("evil",))
+
+    assert repr(unpack(pack(Evil(), []), None)) == "<an object of type Evil>"
+    assert isinstance(unpack(pack({1: Evil()}, []), None)[1], Foreign)
+    whole = pack(Evil(), [], whole=True)
+    with pytest.raises(ValueError, match="not an answer"):
+        unpack(whole, None)
+    with pytest.raises(ValueError):
+        unpack(["tensor", "torch.float32", [10**9], ""], None)
+
+
+def test_functions_are_called_across_the_border():
+    with sandbox(LIMITS) as box:
+        peer = Peer(box.connection, [], trusting=False)
+        cells = [
+            "def twice(f, x):\n    return f(f(x))",
+            "def slow(): \n    while True: pass",
+            "def loud(): \n    while True: print('x' * 1000)",
+            "1/0",
+            "import sys; sys.exit()",
+        ]
+        stopped = peer.call(0, {}, cells)
+        assert [(i, error.split(":")[0]) for i, error in stopped] == [
+            (3, "ZeroDivisionError"),
+            (4, "SystemExit"),
+        ]
+        seen = []
+        twice, slow, loud = (peer.call(1, name) for name in ("twice", "slow", "loud"))
+        assert twice(lambda x: seen.append(x) or 2 * x, 3) == 12 and seen == [3, 6]
+        assert twice(torch.nn.Identity(), torch.ones(2)).tolist() == [1, 1]
+        for function, reason in ((slow, "computed for more"), (loud, "printed more")):
+            with pytest.raises(AnswerError, match=reason):
+                function()
+
+
+def test_names_of_files_become_harmless():
+    names = [grade.student_of(Path(n)) for n in ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf")]
+    assert names == ["ada", "_1+2", "a_b", "x.pdf"]
+
+
+def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
+    monkeypatch.setattr(grade, "BUILD", built[0])
+    monkeypatch.setattr(grade, "load", lambda name: built[1][name])
+    monkeypatch.setattr(assessment, "load", lambda name, folder: built[1][name])
+    class_of = tmp_path / "class"
+    class_of.mkdir()
+    (class_of / "ada.ipynb").write_bytes(b"")
+    arguments = {"folder": tmp_path / "grades", "jobs": 1, "progress": False}
+    grade.grade(class_of, "finding_blind_spots", **arguments)
+    (kept,) = (tmp_path / "grades" / "results").iterdir()
+    before = kept.stat().st_mtime_ns
+    (class_of / "notes.pdf").write_bytes(b"x")
+    results = grade.grade(class_of, "finding_blind_spots", **arguments)
+    assert kept.stat().st_mtime_ns == before and len(results) == 2
+    table = (tmp_path / "grades" / "grades.csv").read_text().splitlines()
+    assert table[0].startswith("student,q1,q3") and len(table) == 3
+    assert "not a notebook" in (tmp_path / "grades/feedback/notes.pdf.md").read_text()
+    with pytest.raises(FileNotFoundError, match="no files"):
+        grade.grade(tmp_path / "nowhere", "finding_blind_spots", **arguments)
