@@ -56,7 +56,7 @@ lint: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/nbstripout --verify --keep-count book/chapters/*.ipynb
+	@$(BIN)/nbstripout --verify --keep-count book/*/*.ipynb
 
 check-site: slides
 	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov tests/test_site_in_browser.py

@@ -110,7 +110,7 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
     add("exits", FULL, "SystemExit", "import sys\nsys.exit(1)")
     add("vanishes", 0, "its process ended", "import os\nos._exit(0)")
     add("prints", FULL, "printed more than", "while True:\n    print('x' * 100_000)")
-    add("eats", FULL, "MemoryError", "hog = []\nwhile True:\n    hog.append(bytearray(b'x') * 2**24)")
+    add("eats", FULL, "MemoryError", "hog = []\nwhile True:\n    hog += [bytearray(b'x') * 2**24]")
     add("forks", 0, "the notebook was stopped: it ", "import os\nwhile True:\n    os.fork()")
     add("reads", FULL, "StopIteration", MASTERS)
     add("calls", FULL, "unreachable", "import socket\nsocket.create_connection(('192.0.2.1', 80))")
@@ -149,7 +149,8 @@ def kill_in_the_middle(folder: Path, output: Path) -> dict[Path, int]:
     """Grade until some results are there, then pull the plug; give what was finished."""
     grader = start(folder, output)
     results = output / "results"
-    if not wait_for(lambda: len(list(results.glob("*.json"))) >= 6, 60 * MINUTES * (1 + 5 * PATIENT)):
+    patience = 60 * MINUTES * (1 + 5 * PATIENT)
+    if not wait_for(lambda: len(list(results.glob("*.json"))) >= 6, patience):
         sys.exit("the grader did not begin")
     workers = psutil.Process(grader.pid).children()
     for process in (grader, *workers):  # but not the sandboxes, which must notice it themselves

@@ -131,8 +131,8 @@ def test_own_count(my_count, my_widths):
 # %% [markdown]
 # **Question 2: decay (4 points).** The formula that is reported of the paper adds, for each layer,
 # $\lambda \sum w^2 / k$ to the loss, with $k$ the number of the layer's units. The one that
-# reproduces its errors is $\frac{\lambda}{2} (\sum w^2 + \sum b^2)$. Write both for a whole network,
-# with a factor for each layer.
+# reproduces its errors is $\frac{\lambda}{2} (\sum w^2 + \sum b^2)$. Write both for a whole
+# network, with a factor for each layer.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -371,8 +371,8 @@ def test_large_logits(gradient_of_loss):
 
 # %% [markdown]
 # **Question 4: predict before you run (2 points).** A network without hidden layers is trained to
-# convergence with weight decay $\lambda$, which then goes to infinity. What becomes of its *training*
-# error on ten classes of equal size?
+# convergence with weight decay $\lambda$, which then goes to infinity. What becomes of its
+# *training* error on ten classes of equal size?
 #
 # - `"a"`: it goes to zero
 # - `"b"`: it goes to the error of guessing, about 90 %
@@ -510,18 +510,19 @@ def test_smallest(images_needed):
 
 # %% [markdown]
 # **Question 6: explain (3 points).** The paper's FC100-100-10 has a test error of 1.64 %, yours has
-# 1.95 %. A classmate concludes that the paper cannot be reproduced. In at most eight sentences: which
-# two numbers are missing before that can be said, and which differences between the two trainings
-# would you look at first?
+# 1.95 %. A classmate concludes that the paper cannot be reproduced. In at most eight sentences:
+# which two numbers are missing before that can be said, and which differences between the two
+# trainings would you look at first?
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 # %% [markdown]
-# Missing are the spread between trainings (other initial weights, another order of the images) and
-# the uncertainty of either error on 10,000 images, about 0.13 percentage points. Then the trainings:
-# the optimiser and when it was stopped, the meaning of the factor of weight decay (printed or half
-# the squared norm), the initial weights, and whether anything was chosen by looking at the test set.
+# Missing are the spread between trainings (other initial weights, another order of the images)
+# and the uncertainty of either error on 10,000 images, about 0.13 percentage points. Then the
+# trainings: the optimiser and when it was stopped, the meaning of the factor of weight decay
+# (printed or half the squared norm), the initial weights, and whether anything was chosen by
+# looking at the test set.
 #
 # **Rubric**
 #

@@ -4,6 +4,7 @@ Cells `# %% question: what is wrong -> words of the hint`. Each is run after the
 """
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
@@ -11,12 +12,12 @@ from torch import nn
 
 # %% q1: no biases -> has a bias as well
 def learnt_numbers(widths):
-    return sum(a * b for a, b in zip(widths, widths[1:]))
+    return sum(a * b for a, b in pairwise(widths))
 
 
 # %% q1: a bias for each pixel -> not for each pixel
 def learnt_numbers(widths):
-    return sum(a * (b + 1) for a, b in zip(widths, widths[1:]))
+    return sum(a * (b + 1) for a, b in pairwise(widths))
 
 
 # %% q1: joins each layer to the pixels -> not to the pixels
@@ -32,7 +33,7 @@ my_count = learnt_numbers((64, 3, 3, 10))
 def decay_of_network(model, factors, reading):
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     total = 0
-    for factor, layer in zip(factors, layers):
+    for factor, layer in zip(factors, layers, strict=True):
         squares = layer.weight.square().sum()
         if reading == "printed":
             total = total + factor * squares / layer.weight.shape[1]
@@ -45,7 +46,7 @@ def decay_of_network(model, factors, reading):
 def decay_of_network(model, factors, reading):
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     total = 0
-    for factor, layer in zip(factors, layers):
+    for factor, layer in zip(factors, layers, strict=True):
         squares = layer.weight.square().sum()
         total = total + factor * squares / (len(layer.weight) if reading == "printed" else 2)
     return total
@@ -55,7 +56,7 @@ def decay_of_network(model, factors, reading):
 def decay_of_network(model, factors, reading):
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     total = 0
-    for factor, layer in zip(factors, layers):
+    for factor, layer in zip(factors, layers, strict=True):
         squares = layer.weight.square().sum()
         if reading == "printed":
             total = total + factor * squares / len(layer.weight)
@@ -68,7 +69,7 @@ def decay_of_network(model, factors, reading):
 def decay_of_network(model, factors, reading):
     layers = [layer for layer in model if isinstance(layer, nn.Linear)]
     total = 0
-    for factor, layer in zip(factors, layers[::-1]):
+    for factor, layer in zip(factors, layers[::-1], strict=True):
         squares = layer.weight.square().sum()
         if reading == "printed":
             total = total + factor * squares / len(layer.weight)
