@@ -14,7 +14,7 @@ import torch
 from nbclient import NotebookClient
 
 from coursework import assess as assessment
-from coursework import checks, editions, grade
+from coursework import checks, editions, grade, leaks
 from coursework.inside.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
 from coursework.sandbox import Limits, isolation, sandbox
 
@@ -94,48 +94,34 @@ def test_a_wrong_answer_gets_its_hint(built, solved, name, question, code, hint)
     assert any(hint in failed["hint"] for failed in result["failed"]), result["failed"]
 
 
-def lines_of(cells):
-    return {re.sub(r"\s+", " ", line).strip() for cell in cells for line in cell.splitlines()}
-
-
-def secrets(folder, assignment):
-    """Lines that only the solution, its rubrics and the hidden tests contain."""
-    given, kept = (
-        nbformat.read(folder / place / f"{assignment.name}.ipynb", as_version=4)
-        for place in (f"student/{assignment.name}", "solutions")
-    )
-    kept_lines = lines_of(cell.source for cell in kept.cells)
-    secret = kept_lines - lines_of(cell.source for cell in given.cells)
-    secret |= lines_of(q.rubric for q in assignment.questions if q.rubric)
-    for source in assignment.tests.values():
-        parts = source.split("@test_case")[1:]
-        hidden = lines_of(part for part in parts if "hidden=True" in part)
-        secret |= hidden - lines_of(part for part in parts if "hidden=False" in part)
-    return {line for line in secret if len(line) >= 12 and re.search(r"\w.*\W.*\w", line)}
-
-
-def leaks(secret, text):
-    flat = re.sub(r"\s+", " ", text)
-    return sorted(line for line in secret if line in flat)
+def public_files():
+    """What students can read in the repository."""
+    for kind in ("README.md", "book/**/*.md", "book/**/*.ipynb", "blindspots/**/*.py"):
+        yield from ROOT.glob(kind)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_solution_is_given_away(built, name):
     folder, assignments = built
-    secret = secrets(folder, assignments[name])
+    secret = leaks.secret_lines(folder, assignments[name])
     assert len(secret) > 30
-    student = "".join(
-        str(json.loads(path.read_text(encoding="utf-8"))).replace("\\n", " ")
-        if path.suffix == ".ipynb"
-        else path.read_text(encoding="utf-8")
-        for path in sorted((folder / "student" / name).iterdir())
-    )
-    common = {line for line in secret if line.startswith("import ") or "isinstance(" in line}
-    assert leaks(secret - common, student) == []
-    for kind in ("book/**/*.md", "book/**/*.ipynb", "blindspots/*.py"):
-        for path in ROOT.glob(kind):
-            text = path.read_text(encoding="utf-8").replace('\\n",', " ").replace('\\"', '"')
-            assert leaks(secret - common, text) == [], path
+    for file in [*(folder / "student" / name).iterdir(), *public_files()]:
+        assert leaks.leaked(secret, file) == [], file
+
+
+def test_leaks_are_seen(built, tmp_path):
+    """In a solution, a rubric or a hidden test; in a notebook, in a page, in highlighted code."""
+    folder, assignments = built
+    name = "finding_blind_spots"
+    secret = leaks.secret_lines(folder, assignments[name])
+    assert leaks.leaked(secret, folder / "solutions" / f"{name}.ipynb")
+    rubric = next(q.rubric for q in assignments[name].questions if q.rubric)
+    (tmp_path / "rubric.md").write_text(rubric, encoding="utf-8")
+    assert leaks.leaked(secret, tmp_path / "rubric.md")
+    hidden = next(t for t in assignments[name].tests.values() if "hidden=True" in t)
+    spans = re.sub(r"(\w+)", r"<span>\1</span>", hidden.replace("<", "&lt;").replace(">", "&gt;"))
+    (tmp_path / "page.html").write_text(f"<pre>{spans}</pre>", encoding="utf-8")
+    assert leaks.leaked(secret, tmp_path / "page.html")
 
 
 def test_a_leak_would_be_noticed(built):

@@ -159,8 +159,8 @@ def balanced_halves(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
         seed: of the generator; the same seed, the same halves.
     """
     # BEGIN SOLUTION
-    chance = torch.Generator().manual_seed(seed)
-    mixed = torch.randperm(len(labels), generator=chance)
+    draws = torch.Generator().manual_seed(seed)
+    mixed = torch.randperm(len(labels), generator=draws)
     by_class = mixed[labels[mixed].argsort(stable=True)]
     return by_class[::2], by_class[1::2]
     # END SOLUTION
