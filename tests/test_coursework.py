@@ -222,7 +222,7 @@ abstract_test.TestFile.score = abstract_test.TestFile.grade = 19
 
 
 def test_patching_what_compares_changes_nothing(built, assess, tmp_path):
-    wrong = [("distortion * math.sqrt(pixels)", "distortion * pixels")]
+    wrong = [("(len(norms) * pixels)", "pixels")]
     path = submission(built, tmp_path / "eve.ipynb", change=wrong, extra=[ALWAYS, PATCHES])
     result = assess(path)
     assert points(result)["q1"] == 0 and sum(points(result).values()) <= 17
@@ -251,7 +251,7 @@ except ConnectionRefusedError:
 except OSError:
     pass
 if found:
-    del l2_from_distortion, my_distortion
+    del pooled_distortion, my_distortion
 """
     result = assess(submission(built, tmp_path / "eve.ipynb", extra=[look]))
     assert not (tmp_path / "grades.csv").exists()

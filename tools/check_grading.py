@@ -63,10 +63,8 @@ MASTERS = f"""
 import pathlib
 exec(next(pathlib.Path({str(ROOT)!r}).glob("coursework/masters/*.py")).read_text())
 """
-NOT_SCALED = (
-    "wanted_norm * drawn / drawn.norm(dim=1, keepdim=True)",
-    "wanted_norm * drawn",
-)
+NOT_POOLED = ("(len(norms) * pixels)", "pixels")
+NOT_SCALED = ("norm * (change / norm)[lender]", "change[lender]")
 
 Change = tuple[str, str]
 
@@ -99,11 +97,11 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
     for student in ("stub1", "stub2", "stub3"):
         nbformat.write(stub, folder / f"{student}.ipynb")
         expected[student] = 0.0, "not answered yet"
-    add("wrong1", FULL - 1, "784 pixels", change=("* math.sqrt(pixels)", "* pixels"))
+    add("wrong1", FULL - 1, "50 changes", change=NOT_POOLED)
     add("wrong2", FULL - 4, "wrong way", change=("return -ahead", "return ahead"))
-    add("wrong3", FULL - 2, "mean over the pixels", change=(".sum(dim=1)\n", ".mean(dim=1)\n"))
+    add("wrong3", FULL - 1, "mean over the pixels", change=("().sum(dim=1)", "().mean(dim=1)"))
     add("wrong4", FULL - 1, "take a root", change=('"b"', '"c"'))
-    add("wrong5", FULL - 1, "far too long", change=NOT_SCALED)
+    add("wrong5", FULL - 1, "keeps the norm", change=NOT_SCALED)
     add("copied", FULL - 2.5, "another STUDENT", change=('"copied"', '"ada"'))
     add("loops", FULL, "computed for more", "while True:\n    pass")
     add("stubborn", 0, "it ran for more than", STUBBORN)
@@ -114,8 +112,8 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
     add("forks", 0, "the notebook was stopped: it ", "import os\nwhile True:\n    os.fork()")
     add("reads", FULL, "StopIteration", MASTERS)
     add("calls", FULL, "unreachable", "import socket\nsocket.create_connection(('192.0.2.1', 80))")
-    add("patches", FULL - 1, "allclose =", PATCH, change=("* math.sqrt(pixels)", "* pixels"))
-    add("fakes", FULL - 1, "results.json", FAKE, change=("* math.sqrt(pixels)", "* pixels"))
+    add("patches", FULL - 1, "allclose =", PATCH, change=NOT_POOLED)
+    add("fakes", FULL - 1, "results.json", FAKE, change=NOT_POOLED)
     add("daemon", FULL, "os.fork", DAEMON)
     write("broken", b'{"cells": [{"cell_type"', "damaged")
     write("empty", b"", "the file is empty")

@@ -1,9 +1,9 @@
 # %% [markdown]
 # # Finding blind spots: graded assignment
 #
-# This goes with the chapter *Finding blind spots*. You will convert between two measures of a
-# perturbation, find the smallest one exactly where that is possible, write down the paper's
-# objective and its search, and build the control without which none of it means anything.
+# This goes with the chapter *Finding blind spots*. You will measure a set of perturbations by one
+# number, find the cheapest perturbation exactly where that is possible, write down an objective and
+# the first part of a search, and build a control without which none of it means anything.
 #
 # Write your answers where the cells say `...` or *Type your answer here*. You may add cells. After
 # each question a check tells you what it can tell; further tests run when the assignment is graded,
@@ -30,6 +30,7 @@ STUDENT = "your id"
 mine = variant(STUDENT)
 images = load_images("digits", split="train")
 my_side = 20 + mine.seed % 21  # of an imaginary square picture
+my_dearness = 2 + mine.seed % 7  # of the pixels in the middle
 print(f"Your digit is {mine.digit}, your target {mine.target}, your picture {my_side} pixels wide.")
 
 # %% [markdown]
@@ -42,6 +43,9 @@ means = torch.stack(
 )
 weight, bias = means, -means.square().sum(dim=1) / 2
 my_image = images.images[images.labels == mine.digit][mine.seed % 50].flatten()
+my_cost = torch.ones(8, 8)
+my_cost[2:6, 2:6] = my_dearness
+my_cost = my_cost.flatten()
 
 # %% [raw]
 # # BEGIN QUESTION
@@ -49,22 +53,28 @@ my_image = images.images[images.labels == mine.digit][mine.seed % 50].flatten()
 # points: 2
 
 # %% [markdown]
-# **Question 1: convert (2 points).** The paper measures a perturbation $r$ of $m$ pixels by its
-# *distortion*, $\sqrt{\sum_i r_i^2 / m}$. Write the function that gives its L2 norm. Then: a
-# perturbation of your imaginary picture, `my_side` pixels wide and as many high, has L2 norm 2.
-# What is its distortion?
+# **Question 1: pool (2 points).** The *pooled distortion* of $n$ perturbed images of $m$ pixels
+# each is the root of the mean of $r_i^2$ over all $n m$ changes at once. Write the function that
+# computes it from the L2 norms of the $n$ perturbations. Then: two of your imaginary pictures,
+# `my_side` pixels wide and as many high, have perturbations of L2 norm 1 and 3. What is their
+# pooled distortion?
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 
 # %%
-def l2_from_distortion(distortion: float, pixels: int) -> float:
-    """The L2 norm of a perturbation with this distortion, in an image of so many pixels."""
-    return distortion * math.sqrt(pixels)  # SOLUTION
+def pooled_distortion(norms: list[float], pixels: int) -> float:
+    """The root mean square of all changes of all images.
+
+    Args:
+        norms: L2 norm of each image's perturbation.
+        pixels: of each image.
+    """
+    return math.sqrt(sum(n**2 for n in norms) / (len(norms) * pixels))  # SOLUTION
 
 
-my_distortion = 2 / my_side  # SOLUTION
+my_distortion = math.sqrt(5) / my_side  # SOLUTION
 
 # %% [raw]
 # # END SOLUTION
@@ -75,33 +85,41 @@ my_distortion = 2 / my_side  # SOLUTION
 # %%
 """ # BEGIN TEST CONFIG
 points: 0.5
-failure_message: "Table 1 says 0.058 for FC100-100-10, on 784 pixels: an L2 norm of 1.62."
+failure_message: "Two images of 25 pixels, with perturbations of norm 2 and 14."
 """  # END TEST CONFIG
 
 
-def test_converts_table_1(l2_from_distortion):
-    norm = l2_from_distortion(0.058, 784)
-    assert isinstance(norm, float), "not answered yet: the function must return a number"
-    assert norm < 40, "too large: the sum of squares grows with m, its root only with the root of m"
-    assert norm > 0.1, "too small: an L2 norm is a root of a sum, the distortion a root of a mean"
-    assert abs(norm - 1.624) < 1e-3, f"got {norm:.3g}: compare the two formulas"
+def test_pools_two(pooled_distortion):
+    found = pooled_distortion([2.0, 14.0], 25)
+    assert isinstance(found, float), "not answered yet: the function must return a number"
+    assert abs(found - 1.6) > 1e-3, (
+        "that is the mean of the two distortions: pooled means one mean of squares, then one root"
+    )
+    assert abs(found - 4) > 1e-3, "that is the mean square: the root is missing"
+    assert abs(found - 2**1.5) > 1e-3, "there are 50 changes in two images, not 25"
+    assert abs(found - 10) > 1e-3, "that is a mean over the images only: m pixels share each norm"
+    assert abs(found - 2) < 1e-3, f"got {found:.3g}: the squares sum to 200, over 50 changes"
 
 
 # %%
 """ # BEGIN TEST CONFIG
 points: 0.5
 hidden: true
-failure_message: "Other sizes of pictures."
+failure_message: "Any number of images, of any size."
 """  # END TEST CONFIG
 
 
-def test_converts_any_size(l2_from_distortion):
-    for distortion, pixels in ((0.2, 64), (0.006508, 150528), (0.0, 10)):
-        norm, expected = l2_from_distortion(distortion, pixels), distortion * pixels**0.5
-        assert isinstance(norm, float), "the function must return a number"
-        assert abs(norm - expected) < 1e-6 * (1 + expected), (
-            f"for {pixels} pixels and distortion {distortion:g} the norm is {expected:.4g}, not "
-            f"{norm:.4g}: 784 must not be written into the function"
+def test_pools_any(pooled_distortion):
+    for norms, pixels, expected in (
+        ([1.624], 784, 0.058),
+        ([0.0, 0.0], 9, 0.0),
+        ([3.0] * 7, 36, 0.5),
+    ):
+        found = pooled_distortion(norms, pixels)
+        assert isinstance(found, float), "the function must return a number"
+        assert abs(found - expected) < 1e-3, (
+            f"for {len(norms)} images of {pixels} pixels it is {expected:.3g}, not {found:.3g}: "
+            "neither number must be written into the function"
         )
 
 
@@ -109,16 +127,19 @@ def test_converts_any_size(l2_from_distortion):
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
-failure_message: "Your own picture."
+failure_message: "Your own pictures."
 """  # END TEST CONFIG
 
 
 def test_own_distortion(my_distortion, my_side):
     assert isinstance(my_distortion, float), "not answered yet: my_distortion must be a number"
-    assert abs(my_distortion - 2 / my_side**2) > 1e-6, "m enters by its root, and m is my_side ** 2"
-    assert abs(my_distortion * my_side - 2) < 1e-3, (
-        f"{my_distortion:.4g} is not the distortion of an L2 norm of 2 in a picture {my_side} "
-        "pixels wide: was it computed for another STUDENT, or in the wrong direction?"
+    assert abs(my_distortion - 5**0.5 / my_side**2) > 1e-6, "m enters by its root"
+    assert abs(my_distortion * my_side - 2) > 1e-3, (
+        "that is the mean of the two distortions: the larger norm counts for more than that"
+    )
+    assert abs(my_distortion * my_side - 5**0.5) < 1e-2, (
+        f"{my_distortion:.4g} is not the pooled distortion of the norms 1 and 3 in pictures "
+        f"{my_side} pixels wide: was it computed for another STUDENT?"
     )
 
 
@@ -136,24 +157,28 @@ def test_own_distortion(my_distortion, my_side):
 
 # %% [markdown]
 # **Question 2: prove (3 points).** Let $f(x) = w \cdot x + b$ be the difference of the two logits,
-# target minus digit, with $w \ne 0$. Show that among all $r$ with $f(x + r) = 0$ the shortest is
-# $r = -f(x)\, w / \|w\|^2$, and that it is the only shortest one. Ignore the box.
+# target minus digit, with $w \ne 0$. Some pixels are dearer than others: a perturbation costs
+# $\sum_i c_i r_i^2$, with all $c_i > 0$. Show that among all $r$ with $f(x + r) = 0$ the cheapest
+# is $r_i = -f(x)\, \frac{w_i / c_i}{\sum_j w_j^2 / c_j}$, and that it is the only cheapest one.
+# Ignore the box.
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 # %% [markdown]
-# From $f(x+r) = f(x) + w \cdot r = 0$ follows $w \cdot r = -f(x)$. By Cauchy and Schwarz
-# $|f(x)| = |w \cdot r| \le \|w\| \|r\|$, so every such $r$ has a norm of at least $|f(x)| / \|w\|$.
-# The stated $r$ satisfies the condition and has exactly that norm. Equality holds only where $r$ is
-# a multiple of $w$, and the condition fixes the multiple: there is no other.
+# Let $s_i = \sqrt{c_i}\, r_i$ and $v_i = w_i / \sqrt{c_i}$. Then the cost is $\|s\|^2$, and
+# $f(x+r) = f(x) + w \cdot r = f(x) + v \cdot s = 0$ means $v \cdot s = -f(x)$. By Cauchy-Schwarz
+# $|f(x)| = |v \cdot s| \le \|v\| \|s\|$, so nothing costs less than $f(x)^2 / \|v\|^2$. Equality
+# holds only where $s$ is a multiple of $v$, and the condition fixes the multiple:
+# $s = -f(x)\, v / \|v\|^2$, which is the stated $r$. There is no other.
 #
 # **Rubric**
 #
-# - 1 point: the condition is turned into $w \cdot r = -f(x)$.
-# - 1 point: a lower bound for every admissible $r$, by Cauchy-Schwarz, an orthogonal decomposition
-#   or a Lagrange multiplier (for the latter, with a word on why the stationary point is a minimum).
-# - 1 point: the bound is attained, and only there.
+# - 1 point: the condition is turned into an equation for $w \cdot r$, and the cost into a squared
+#   norm, by substitution or by a weighted inner product (or both enter a Lagrange function).
+# - 1 point: a lower bound for the cost of every admissible $r$, by Cauchy-Schwarz, an orthogonal
+#   decomposition, or convexity (a stationary point alone needs a word on why it is a minimum).
+# - 1 point: the bound is attained by the stated $r$, and only by it.
 
 # %% [raw]
 # # END SOLUTION
@@ -168,29 +193,34 @@ def test_own_distortion(my_distortion, my_side):
 
 # %% [markdown]
 # **Question 3: compute the minimum (4 points).** Write question 2 down for logits `weight @ x +
-# bias` of two classes, and apply it to your image.
+# bias` of two classes. Then apply it to your image, your classifier and `my_cost`, in which the
+# middle of the picture, where a change is seen most easily, is dearer than its edge.
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 
 # %%
-def shortest_to_tie(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
-    """The shortest r for which the two logits of x + r are equal; the box is ignored.
+def cheapest_to_tie(weight: Tensor, bias: Tensor, x: Tensor, cost: Tensor) -> Tensor:
+    """The r of least sum(cost * r**2) for which both logits of x + r are equal, of shape (m,).
+
+    The box is ignored.
 
     Args:
         weight: of shape (2, m).
         bias: of shape (2,).
         x: of shape (m,).
+        cost: of shape (m,), above zero.
     """
     # BEGIN SOLUTION
     normal = weight[1] - weight[0]
     ahead = normal @ x + bias[1] - bias[0]
-    return -ahead * normal / (normal @ normal)
+    cheap = normal / cost
+    return -ahead * cheap / (normal @ cheap)
     # END SOLUTION
 
 
-my_shortest = shortest_to_tie(weight, bias, my_image)  # SOLUTION
+my_cheapest = cheapest_to_tie(weight, bias, my_image, my_cost)  # SOLUTION
 
 # %% [raw]
 # # END SOLUTION
@@ -201,26 +231,33 @@ my_shortest = shortest_to_tie(weight, bias, my_image)  # SOLUTION
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
-failure_message: "Two classes in the plane, with a boundary at the distance 2 from x."
+failure_message: "Two pixels, the second sixteen times as dear as the first."
 """  # END TEST CONFIG
 
 
-def test_plane(shortest_to_tie):
+def test_plane(cheapest_to_tie):
     import torch
 
     weight, bias = torch.tensor([[0.0, 0.0], [3.0, 4.0]]), torch.tensor([0.0, -10.0])
-    r = shortest_to_tie(weight, bias, torch.zeros(2))
+    r = cheapest_to_tie(weight, bias, torch.zeros(2), torch.tensor([1.0, 16.0]))
     assert isinstance(r, torch.Tensor) and r.shape == (2,), (
         "not answered yet: the function must return a tensor of the shape of x"
     )
-    assert not torch.allclose(r, torch.tensor([-1.2, -1.6]), atol=1e-4), (
-        "right length, wrong way: at x + r the difference of the logits must vanish, not double"
+    assert not torch.allclose(r, torch.tensor([-3.0, -0.25]), atol=1e-4), (
+        "right size, wrong way: at x + r the difference of the logits must vanish, not double"
     )
-    assert not torch.allclose(r, torch.tensor([6.0, 8.0]), atol=1e-4), (
-        "five times too long: divide by the square of the norm of w, or by its norm twice"
+    assert not torch.allclose(r, torch.tensor([1.2, 1.6]), atol=1e-4), (
+        "that is the shortest r, not the cheapest: the cost does not enter"
     )
-    assert torch.allclose(r, torch.tensor([1.2, 1.6]), atol=1e-4), (
-        f"r = {r.tolist()}, but the nearest point of the line 3a + 4b = 10 is (1.2, 1.6)"
+    assert not r.abs()[1] > r.abs()[0], "the dearer pixel changes more: divide by the cost"
+    tie = 3 * r[0].item() + 4 * r[1].item()
+    assert abs(tie - 10) < 1e-3, (
+        f"3a + 4b is {tie:.4g} at r, not 10, so the logits do not tie: the cost enters the sum "
+        "that you divide by, too"
+    )
+    assert torch.allclose(r, torch.tensor([3.0, 0.25]), atol=1e-4), (
+        f"r = {[round(v, 3) for v in r.tolist()]} ties and costs more than (3, 0.25) does: the "
+        "cost of a pixel multiplies the square of its change"
     )
 
 
@@ -228,27 +265,29 @@ def test_plane(shortest_to_tie):
 """ # BEGIN TEST CONFIG
 points: 1.5
 hidden: true
-failure_message: "Random classifiers, where both rows of the weight and both biases count."
+failure_message: "Random classifiers and costs, where both rows and both biases count."
 """  # END TEST CONFIG
 
 
-def test_random_classifiers(shortest_to_tie):
+def test_random_classifiers(cheapest_to_tie):
     import torch
 
     generator = torch.Generator().manual_seed(1)
     for m in (2, 17, 64):
         weight = torch.randn(2, m, generator=generator)
         bias, x = torch.randn(2, generator=generator), torch.randn(m, generator=generator)
-        r = shortest_to_tie(weight, bias, x)
+        cost = 0.1 + 5 * torch.rand(m, generator=generator)
+        r = cheapest_to_tie(weight, bias, x, cost)
         assert isinstance(r, torch.Tensor) and r.shape == (m,), "r must have the shape of x"
         logits = weight @ (x + r) + bias
-        assert abs(float(logits[1] - logits[0])) < 1e-3, (
+        assert abs((logits[1] - logits[0]).item()) < 1e-3, (
             "the logits at x + r do not tie: w is the difference of the two rows of the weight, "
             "and b the difference of the two biases"
         )
         w = weight[1] - weight[0]
-        along = float(r @ w) ** 2
-        assert along > 0.999 * float(r @ r) * float(w @ w), "r ties, but it is not the shortest"
+        difference = (w @ x + bias[1] - bias[0]).item()
+        least = difference**2 / (w * w / cost).sum().item()
+        assert (cost * r * r).sum().item() < 1.001 * least, "r ties, but it is not the cheapest"
 
 
 # %%
@@ -259,19 +298,21 @@ failure_message: "Your own image and classifier."
 """  # END TEST CONFIG
 
 
-def test_own_image(my_shortest, my_image, weight, bias):
+def test_own_image(my_cheapest, my_image, my_cost, weight, bias):
     import torch
 
-    assert isinstance(my_shortest, torch.Tensor) and my_shortest.shape == my_image.shape, (
-        "not answered yet: my_shortest must be a tensor like my_image"
+    assert isinstance(my_cheapest, torch.Tensor) and my_cheapest.shape == my_image.shape, (
+        "not answered yet: my_cheapest must be a tensor like my_image"
     )
-    logits = weight @ (my_image + my_shortest) + bias
-    assert abs(float(logits[1] - logits[0])) < 1e-3, (
-        "your image plus my_shortest does not tie: was it computed for another STUDENT?"
+    logits = weight @ (my_image + my_cheapest) + bias
+    assert abs((logits[1] - logits[0]).item()) < 1e-3, (
+        "your image plus my_cheapest does not tie: was it computed for another STUDENT?"
     )
     w = weight[1] - weight[0]
-    shortest = float((w @ my_image + bias[1] - bias[0]).abs() / w.norm())
-    assert float(my_shortest.norm()) < 1.001 * shortest, "my_shortest ties, but is not the shortest"
+    least = (w @ my_image + bias[1] - bias[0]).item() ** 2 / (w * w / my_cost).sum().item()
+    assert (my_cost * my_cheapest * my_cheapest).sum().item() < 1.001 * least, (
+        "my_cheapest ties, but something costs less: was it computed with my_cost?"
+    )
 
 
 # %% [raw]
@@ -286,9 +327,10 @@ def test_own_image(my_shortest, my_image, weight, bias):
 # points: 3
 
 # %% [markdown]
-# **Question 4: the objective (3 points).** Without a formula for the minimum, the attack minimises
-# $\text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l)$, many points at once. The loss is the
-# cross-entropy of the target $l$.
+# **Question 4: the objective (3 points).** Without a formula for the minimum, an attack minimises
+# $\text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l)$, many points at once. Take for the loss
+# not the cross-entropy but the *margin*: by how much the largest logit of all other classes
+# exceeds that of the target $l$, and zero where it does not.
 
 # %% [raw]
 # # BEGIN SOLUTION
@@ -308,9 +350,9 @@ def objective(
         target: the wanted class, the same for all points.
     """
     # BEGIN SOLUTION
-    squared = (points - original).square().sum(dim=1)
-    surprise = -model(points).log_softmax(dim=1)[:, target]
-    return penalty * squared + surprise
+    logits = model(points)
+    behind = logits.amax(dim=1) - logits[:, target]
+    return penalty * (points - original).square().sum(dim=1) + behind
     # END SOLUTION
 
 
@@ -340,18 +382,38 @@ def test_loss_only(objective):
         f"the shape is {tuple(value.shape)}, not (2,): each point needs its own value, so sum over "
         "the pixels only and average over nothing"
     )
-    expected = -model.bias.log_softmax(dim=0)[1]
-    assert not torch.allclose(value, -expected), (
-        "the sign of the loss: log-probabilities are negative"
-    )
-    assert torch.allclose(value, expected.expand(2), atol=1e-4), (
-        f"the cross-entropy of class 1 is {float(expected):.3f} here, not {float(value[0]):.3f}"
+    entropy = -model.bias.log_softmax(dim=0)[1]
+    assert not torch.allclose(value, entropy, atol=1e-3), "that is the cross-entropy"
+    assert (value >= 0).all(), "the sign of the loss: it falls as the target's logit rises"
+    assert torch.allclose(value, torch.tensor(2.0), atol=1e-4), (
+        f"the logits are 0, 1 and 3, so class 1 is 2 behind, not {value[0].item():.3f}"
     )
 
 
 # %%
 """ # BEGIN TEST CONFIG
-points: 2
+points: 1
+hidden: true
+failure_message: "Where the target leads, there is nothing left to gain."
+"""  # END TEST CONFIG
+
+
+def test_won(objective):
+    import torch
+    from torch import nn
+
+    model = nn.Linear(4, 3)
+    nn.init.zeros_(model.weight)
+    model.bias.data = torch.tensor([-5.0, 1.0, -3.0])
+    value = objective(model, 5.0, torch.ones(4), torch.ones(2, 4), 1)
+    assert isinstance(value, torch.Tensor) and value.shape == (2,), "return one value per point"
+    assert (value > -1e-5).all(), "below zero: the attack is not paid for leading by more"
+    assert (value < 1e-5).all(), "the target leads, and the loss is not zero"
+
+
+# %%
+""" # BEGIN TEST CONFIG
+points: 1
 hidden: true
 failure_message: "The price of the perturbation."
 """  # END TEST CONFIG
@@ -374,7 +436,7 @@ def test_price(objective):
         "that is the mean over the pixels: the squared norm is their sum"
     )
     assert torch.allclose(price, torch.tensor([0.0, 0.09, 4.0]), atol=1e-3), (
-        f"the squared norms are 0, 0.09 and 4; yours are {[round(float(p), 3) for p in price]}"
+        f"the squared norms are 0, 0.09 and 4; yours are {[round(p, 3) for p in price.tolist()]}"
     )
 
 
@@ -390,37 +452,33 @@ def test_price(objective):
 # points: 4
 
 # %% [markdown]
-# **Question 5: the search (4 points).** The larger the penalty, the smaller the perturbation, as
-# long as the attack succeeds. `succeeds(penalty)` runs a minimisation, which is dear, and says
-# whether the minimiser is taken for the target. It is true at `low` and false at `high`. Halve the
-# interval between them `steps` times, on a logarithmic scale, and return the largest penalty known
-# to succeed.
+# **Question 5: the bracket (4 points).** The larger the penalty, the smaller the perturbation, as
+# long as the attack succeeds. A search by halves needs two penalties to begin with: one that
+# succeeds and a larger one that fails. `succeeds(penalty)` runs a minimisation, which is dear, and
+# says whether its result is taken for the target. Go up from `start` in steps of the factor
+# `factor` while the attack succeeds, or down from it while it fails, and return two neighbours of
+# which the smaller succeeds and the larger fails. You may rely on it that there are such.
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 
 # %%
-def largest_success(
-    succeeds: Callable[[float], bool], low: float, high: float, steps: int
-) -> float:
-    """The largest penalty that was seen to succeed, after `steps` calls of `succeeds`.
+def bracket(succeeds: Callable[[float], bool], start: float, factor: float) -> tuple[float, float]:
+    """Two neighbours among start * factor**k: one that succeeds, and the next, which fails.
 
     Args:
         succeeds: whether the attack with this penalty succeeds; every call is a minimisation.
-        low: a penalty that is known to succeed, above zero.
-        high: one that is known to fail.
-        steps: how often to halve the interval.
+        start: the first penalty to try, above zero.
+        factor: between neighbours, above one.
     """
     # BEGIN SOLUTION
-    works, breaks = math.log(low), math.log(high)
-    for _halving in range(steps):
-        halfway = 0.5 * (works + breaks)
-        if succeeds(math.exp(halfway)):
-            works = halfway
-        else:
-            breaks = halfway
-    return low if works == math.log(low) else math.exp(works)
+    begun_well = succeeds(start)
+    stride = factor if begun_well else 1 / factor
+    here, there = start, start * stride
+    while succeeds(there) == begun_well:
+        here, there = there, there * stride
+    return (here, there) if begun_well else (there, here)
     # END SOLUTION
 
 
@@ -433,32 +491,64 @@ def largest_success(
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
-failure_message: "A search whose answer is known: everything up to 3 succeeds."
+failure_message: "Everything up to 3 succeeds, and 0.01 is the start."
 """  # END TEST CONFIG
 
 
-def test_finds_three(largest_success):
-    found = largest_success(lambda penalty: penalty <= 3, 0.01, 100.0, 40)
-    assert isinstance(found, float), "not answered yet: return a penalty"
-    assert found > 0.02, "that is the smallest penalty: the paper's word, but the wrong end"
-    assert abs(found - 3) < 0.01, f"got {found:.4g}: the largest penalty that succeeds is 3"
+def test_goes_up(bracket):
+    found = bracket(lambda penalty: penalty <= 3, 0.01, 10.0)
+    assert isinstance(found, list | tuple) and len(found) == 2, (
+        "not answered yet: return two penalties"
+    )
+    low, high = found
+    assert low < high, "the one that succeeds comes first, and it is the smaller"
+    assert low <= 3, f"{low:.4g} fails, and stands first: go one step less"
+    assert high > 3, f"{high:.4g} succeeds, and stands second: go on while the attack succeeds"
+    assert abs(low - 1) < 1e-6 and abs(high - 10) < 1e-5, (
+        f"from 0.01 by tens the two are 1 and 10, not {low:.4g} and {high:.4g}"
+    )
 
 
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
-failure_message: "What is returned must itself succeed, also after few steps."
+failure_message: "A start that fails."
 """  # END TEST CONFIG
 
 
-def test_result_succeeds(largest_success):
-    for steps in range(8):
-        found = largest_success(lambda penalty: penalty <= 3, 0.01, 100.0, steps)
-        assert isinstance(found, float), "return a penalty, also after 0 steps"
-        assert found <= 3, (
-            f"after {steps} steps the result is {found:.4g}, which fails: keep the penalty that "
-            "succeeded, not the last one tried, nor the upper end"
+def test_goes_down(bracket):
+    tried = []
+
+    def succeeds(penalty):
+        tried.append(penalty)
+        assert len(tried) < 50, "goes on for ever"
+        return penalty <= 3
+
+    found = bracket(succeeds, 1000.0, 10.0)
+    assert isinstance(found, list | tuple) and len(found) == 2, "return two penalties"
+    low, high = found
+    assert low <= 3, f"{low:.4g} fails, and stands first: from a start that fails, go down"
+    assert abs(low - 1) < 1e-6 and abs(high - 10) < 1e-5, (
+        f"from 1000 by tens the two are 1 and 10, not {low:.4g} and {high:.4g}"
+    )
+
+
+# %%
+""" # BEGIN TEST CONFIG
+points: 1
+hidden: true
+failure_message: "Any start and any factor."
+"""  # END TEST CONFIG
+
+
+def test_any_ladder(bracket):
+    for start, factor, expected in ((1.0, 2.0, (2.0, 4.0)), (81.0, 3.0, (3.0, 9.0))):
+        found = bracket(lambda penalty: penalty <= 3.5, start, factor)
+        assert isinstance(found, list | tuple) and len(found) == 2, "return two penalties"
+        assert all(abs(a - b) < 1e-6 for a, b in zip(found, expected, strict=True)), (
+            f"from {start:g} by {factor:g} the two are {expected}, not {tuple(found)}: are start "
+            "and factor used?"
         )
 
 
@@ -466,47 +556,22 @@ def test_result_succeeds(largest_success):
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
-failure_message: "Halving on a logarithmic scale."
+failure_message: "Every call is a minimisation: none twice."
 """  # END TEST CONFIG
 
 
-def test_halves_the_logarithm(largest_success):
-    tried = []
+def test_wastes_nothing(bracket):
+    for start, most in ((0.01, 4), (1000.0, 4), (1.0, 2), (10.0, 2)):
+        tried = []
 
-    def succeeds(penalty):
-        tried.append(penalty)
-        return penalty <= 3
+        def succeeds(penalty, tried=tried):
+            tried.append(round(penalty, 9))
+            return penalty <= 3
 
-    largest_success(succeeds, 0.01, 100.0, 3)
-    assert tried, "succeeds was never called"
-    assert abs(tried[0] - 50.005) > 1e-3, (
-        "the first penalty tried is the arithmetic middle: between 0.01 and 100 the logarithmic "
-        "middle is 1, and half of all steps would go into the upper decade"
-    )
-    assert abs(tried[0] - 1) < 1e-4, f"the first penalty tried is {tried[0]:.4g}, not 1"
-
-
-# %%
-""" # BEGIN TEST CONFIG
-points: 1
-hidden: true
-failure_message: "Every call is a minimisation, so no more of them than steps."
-"""  # END TEST CONFIG
-
-
-def test_spends_no_more_than_it_may(largest_success):
-    calls = []
-
-    def succeeds(penalty):
-        calls.append(penalty)
-        return penalty <= 0.5
-
-    found = largest_success(succeeds, 0.001, 10.0, 12)
-    assert len(calls) <= 12, f"12 steps were allowed, succeeds was called {len(calls)} times"
-    assert len(calls) == 12, f"succeeds was called {len(calls)} times: there were 12 steps to use"
-    assert isinstance(found, float) and abs(found - 0.5) < 0.005, (
-        "after 12 steps the result must be within one percent"
-    )
+        bracket(succeeds, start, 10.0)
+        assert tried, "succeeds was never called"
+        assert len(set(tried)) == len(tried), f"tried {tried} from {start:g}: remember the answers"
+        assert len(tried) <= most, f"tried {tried} from {start:g}: {most} calls are enough"
 
 
 # %% [raw]
@@ -522,8 +587,8 @@ def test_spends_no_more_than_it_may(largest_success):
 
 # %% [markdown]
 # **Question 6: predict before you run (2 points).** You add noise to an image of $m$ pixels:
-# Gaussian, scaled so that its L2 norm is that of the shortest perturbation of question 3. That
-# perturbation changes $f$ by $-f(x)$. By how much, typically, does the noise change it?
+# Gaussian, scaled so that its L2 norm is that of the *shortest* perturbation (question 2 with all
+# costs one), which changes $f$ by $-f(x)$. By how much, typically, does the noise change it?
 #
 # - `"a"`: by as much, because its norm is the same
 # - `"b"`: by about $1/\sqrt m$ of that
@@ -587,28 +652,32 @@ def test_prediction(prediction):
 # points: 4
 
 # %% [markdown]
-# **Question 7: the control (4 points).** An adversarial perturbation means something only if noise
-# of the same size does not do the same. Write that control: Gaussian noise in place of the
-# perturbation, drawn anew for each image, and for each image of exactly the L2 norm of its
-# perturbation.
+# **Question 7: a control (4 points).** Noise of the same size is one control. Another asks whether
+# the perturbation has to be *this image's*: give each image the perturbation of another image of
+# the set, drawn at random, and scale it to the L2 norm that its own perturbation had.
 
 # %% [raw]
 # # BEGIN SOLUTION
 
 
 # %%
-def noise_of_equal_norm(original: Tensor, perturbed: Tensor, seed: int) -> Tensor:
-    """The originals with Gaussian noise, row by row of the norm of perturbed - original.
+def borrowed(original: Tensor, perturbed: Tensor, seed: int) -> Tensor:
+    """The originals, each with the perturbation of another, scaled to the norm of its own.
+
+    No image gets its own. One perturbation may serve several images.
 
     Args:
-        original: images of shape (n, m).
-        perturbed: the same images with their perturbations.
-        seed: of the generator that draws the noise: the same seed, the same noise.
+        original: images of shape (n, m), at least two.
+        perturbed: the same images with their perturbations, none of which is zero.
+        seed: of the generator that draws: the same seed, the same result.
     """
     # BEGIN SOLUTION
-    drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
-    wanted_norm = (perturbed - original).norm(dim=1, keepdim=True)
-    return original + wanted_norm * drawn / drawn.norm(dim=1, keepdim=True)
+    change = perturbed - original
+    norm = change.norm(dim=1, keepdim=True)
+    circle = torch.randperm(len(change), generator=torch.Generator().manual_seed(seed))
+    lender = torch.empty_like(circle)
+    lender[circle] = circle.roll(1)
+    return original + norm * (change / norm)[lender]
     # END SOLUTION
 
 
@@ -625,7 +694,7 @@ failure_message: "The norm, row by row."
 """  # END TEST CONFIG
 
 
-def test_norms(noise_of_equal_norm):
+def test_norms(borrowed):
     import torch
 
     generator = torch.Generator().manual_seed(3)
@@ -633,21 +702,17 @@ def test_norms(noise_of_equal_norm):
     sizes = torch.tensor([0.1, 0.2, 0.5, 1.0, 2.0, 0.01])[:, None]
     direction = torch.randn(6, 50, generator=generator)
     perturbed = original + sizes * direction / direction.norm(dim=1, keepdim=True)
-    noisy = noise_of_equal_norm(original, perturbed, 0)
-    assert isinstance(noisy, torch.Tensor) and noisy.shape == (6, 50), (
+    given = borrowed(original, perturbed, 0)
+    assert isinstance(given, torch.Tensor) and given.shape == (6, 50), (
         "not answered yet: return images of the shape of the originals"
     )
-    norms = (noisy - original).norm(dim=1)
+    norms = (given - original).norm(dim=1)
     assert norms.min() > 0, "some rows are not changed at all"
-    assert not (norms > 5 * sizes[:, 0]).all(), (
-        "far too long: was every pixel given the norm of the whole row as standard deviation?"
-    )
-    share = norms / sizes[:, 0]
-    assert share.max() < 1.5 * share.min(), (
-        "the norms do not follow those of the perturbations: each row has its own"
-    )
-    assert torch.allclose(norms, sizes[:, 0], rtol=1e-3), (
-        "about right, but not exactly: divide each row's noise by its own norm"
+    assert not torch.allclose(norms.sort().values, sizes[:, 0].sort().values, rtol=1e-3) or (
+        torch.allclose(norms, sizes[:, 0], rtol=1e-3)
+    ), "each perturbation keeps the norm that it had: scale it to that of the image's own"
+    assert torch.allclose(norms, sizes[:, 0], rtol=1e-2), (
+        "the norms are not those of the images' own perturbations"
     )
 
 
@@ -655,51 +720,55 @@ def test_norms(noise_of_equal_norm):
 """ # BEGIN TEST CONFIG
 points: 2
 hidden: true
-failure_message: "The noise must be noise."
+failure_message: "Whose perturbation it is."
 """  # END TEST CONFIG
 
 
-def test_is_noise(noise_of_equal_norm):
+def test_is_anothers(borrowed):
     import torch
 
     generator = torch.Generator().manual_seed(4)
-    original = torch.rand(5, 400, generator=generator)
-    perturbed = original + torch.randn(5, 400, generator=generator)
-    noisy = noise_of_equal_norm(original, perturbed, 1)
-    assert isinstance(noisy, torch.Tensor) and noisy.shape == (5, 400), "wrong shape"
-    noise, r = noisy - original, perturbed - original
-    unit, along = noise / noise.norm(dim=1, keepdim=True), r / r.norm(dim=1, keepdim=True)
-    assert (unit * along).sum(dim=1).abs().max() < 0.5, (
-        "this is the perturbation again, or its opposite: a control must know nothing of it"
-    )
-    alike = (unit @ unit.T).fill_diagonal_(0)
-    assert alike.abs().max() < 0.5, "all rows have the same noise: draw it anew for each image"
-    assert not torch.allclose(r.abs().sort(dim=1).values, noise.abs().sort(dim=1).values), (
-        "this is the perturbation with its pixels shuffled: draw Gaussian noise"
-    )
-    kurtosis = 400 * unit.pow(4).sum(dim=1).mean()
-    assert 2.2 < float(kurtosis) < 4.2, (
-        f"the pixels do not look Gaussian (kurtosis {float(kurtosis):.1f} instead of 3): all signs "
-        "and uniform noise point into corners"
-    )
+    for n in (8, 3, 2):
+        original = torch.rand(n, 400, generator=generator)
+        r = 0.3 * torch.randn(n, 400, generator=generator)
+        unit = r / r.norm(dim=1, keepdim=True)
+        for seed in range(12):
+            given = borrowed(original, original + r, seed)
+            assert isinstance(given, torch.Tensor) and given.shape == (n, 400), "wrong shape"
+            change = given - original
+            alike = (change / change.norm(dim=1, keepdim=True)) @ unit.T
+            own = alike.diagonal().abs()
+            assert not (own > 0.9).all(), "these are the images' own perturbations"
+            assert own.max() < 0.9, (
+                f"with seed {seed} and {n} images, one keeps its own perturbation: a permutation "
+                "may leave something in its place"
+            )
+            assert alike.min() > -0.9, "the perturbation is turned round"
+            assert alike.amax(dim=1).min() > 0.99, (
+                "what is added is not the perturbation of another image: do not mix several, nor "
+                "draw noise, nor take the difference of two images"
+            )
 
 
 # %%
 """ # BEGIN TEST CONFIG
 points: 1
 hidden: true
-failure_message: "The seed, and what must not change."
+failure_message: "The seed."
 """  # END TEST CONFIG
 
 
-def test_seed(noise_of_equal_norm):
+def test_seed(borrowed):
     import torch
 
-    original, perturbed = torch.zeros(2, 30), torch.ones(2, 30)
-    one, again, other = (noise_of_equal_norm(original, perturbed, seed) for seed in (5, 5, 6))
+    original = torch.zeros(30, 40)
+    perturbed = torch.randn(30, 40, generator=torch.Generator().manual_seed(5))
+    one, again, other = (borrowed(original, perturbed, seed) for seed in (5, 5, 6))
     assert isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor), "wrong type"
-    assert torch.equal(one, again), "the same seed gives different noise: nobody can repeat it"
-    assert not torch.equal(one, other), "another seed gives the same noise: the seed is not used"
+    assert torch.equal(one, again), "the same seed gives another result: nobody can repeat it"
+    assert not torch.equal(one, other), (
+        "another seed gives the same result: draw the other image with the seed"
+    )
 
 
 # %% [raw]

@@ -8,127 +8,165 @@ import math
 import torch
 
 
-# %% q1: forgets the root -> root of m
-def l2_from_distortion(distortion, pixels):
-    return distortion * pixels
+# %% q1: the mean of the distortions -> mean of the two distortions
+def pooled_distortion(norms, pixels):
+    return sum(norm / math.sqrt(pixels) for norm in norms) / len(norms)
 
 
-# %% q1: divides -> a root of a mean
-def l2_from_distortion(distortion, pixels):
-    return distortion / math.sqrt(pixels)
+# %% q1: forgets the root -> root is missing
+def pooled_distortion(norms, pixels):
+    return sum(norm**2 for norm in norms) / (len(norms) * pixels)
 
 
-# %% q1: does nothing -> too small
-def l2_from_distortion(distortion, pixels):
-    return distortion
+# %% q1: forgets the number of images -> 50 changes
+def pooled_distortion(norms, pixels):
+    return math.sqrt(sum(norm**2 for norm in norms) / pixels)
 
 
-# %% q1: knows only MNIST -> 784 must not
-def l2_from_distortion(distortion, pixels):
-    return 28 * distortion
+# %% q1: forgets the pixels -> mean over the images only
+def pooled_distortion(norms, pixels):
+    return math.sqrt(sum(norm**2 for norm in norms) / len(norms))
+
+
+# %% q1: knows only pairs -> written into the function
+def pooled_distortion(norms, pixels):
+    return math.sqrt(sum(norm**2 for norm in norms) / (2 * pixels))
 
 
 # %% q1: divides by m -> by its root
-my_distortion = 2 / my_side**2
+my_distortion = math.sqrt(5) / my_side**2
 
-# %% q1: converts the wrong way -> wrong direction
-my_distortion = 2.0 * my_side
+# %% q1: the mean of its own -> larger norm counts
+my_distortion = 2.0 / my_side
+
+# %% q1: somebody else's picture -> another STUDENT
+my_distortion = math.sqrt(5) / (my_side + 1)
 
 
 # %% q3: wrong sign -> wrong way
-def shortest_to_tie(weight, bias, x):
+def cheapest_to_tie(weight, bias, x, cost):
     normal = weight[1] - weight[0]
-    return (normal @ x + bias[1] - bias[0]) * normal / normal.square().sum()
+    cheap = normal / cost
+    return (normal @ x + bias[1] - bias[0]) * cheap / (normal * cheap).sum()
 
 
-# %% q3: divides by the norm once -> five times too long
-def shortest_to_tie(weight, bias, x):
+# %% q3: the shortest -> not the cheapest
+def cheapest_to_tie(weight, bias, x, cost):
     normal = weight[1] - weight[0]
-    return -(normal @ x + bias[1] - bias[0]) * normal / normal.norm()
+    return -(normal @ x + bias[1] - bias[0]) * normal / normal.square().sum()
+
+
+# %% q3: multiplies by the cost -> divide by the cost
+def cheapest_to_tie(weight, bias, x, cost):
+    normal = weight[1] - weight[0]
+    return -(normal @ x + bias[1] - bias[0]) * normal * cost / (normal**2 * cost).sum()
+
+
+# %% q3: the cost in the numerator only -> the sum that you divide by
+def cheapest_to_tie(weight, bias, x, cost):
+    normal = weight[1] - weight[0]
+    return -(normal @ x + bias[1] - bias[0]) * (normal / cost) / normal.square().sum()
+
+
+# %% q3: as if the change were not squared -> multiplies the square
+def cheapest_to_tie(weight, bias, x, cost):
+    normal = weight[1] - weight[0]
+    cheap = normal / cost.sqrt()
+    return -(normal @ x + bias[1] - bias[0]) * cheap / (normal * cheap).sum()
 
 
 # %% q3: takes one row for the difference -> difference of the two rows
-def shortest_to_tie(weight, bias, x):
-    normal = weight[1]
-    return -(normal @ x + bias[1]) * normal / normal.square().sum()
-
-
-# %% q3: ties by changing one pixel -> nearest point of the line
-def shortest_to_tie(weight, bias, x):
-    normal = weight[1] - weight[0]
-    r = torch.zeros_like(x)
-    r[0] = -(normal @ x + bias[1] - bias[0]) / normal[0]
-    return r
+def cheapest_to_tie(weight, bias, x, cost):
+    cheap = weight[1] / cost
+    return -(weight[1] @ x + bias[1]) * cheap / (weight[1] * cheap).sum()
 
 
 # %% q3: somebody else's image -> another STUDENT
-my_shortest = shortest_to_tie(weight, bias, torch.zeros(64))
+my_cheapest = cheapest_to_tie(weight, bias, torch.zeros(64), my_cost)
+
+# %% q3: somebody else's cost -> computed with my_cost
+my_cheapest = cheapest_to_tie(weight, bias, my_image, torch.ones(64))
 
 
 # %% q4: the mean over the batch -> its own value
 def objective(model, penalty, original, points, target):
-    wanted = torch.full((len(points),), target)
-    loss = torch.nn.functional.cross_entropy(model(points), wanted)
-    return penalty * (points - original).square().sum() + loss
+    logits = model(points)
+    lead = (logits.max(dim=1).values - logits[:, target]).mean()
+    return penalty * (points - original).square().sum() + lead
 
 
-# %% q4: the norm is not squared -> not its square
+# %% q4: the cross-entropy -> cross-entropy
 def objective(model, penalty, original, points, target):
     loss = -model(points).log_softmax(dim=1)[:, target]
-    return penalty * (points - original).norm(dim=1) + loss
-
-
-# %% q4: the mean over the pixels -> mean over the pixels
-def objective(model, penalty, original, points, target):
-    loss = -model(points).log_softmax(dim=1)[:, target]
-    return penalty * (points - original).square().mean(dim=1) + loss
+    return penalty * (points - original).square().sum(dim=1) + loss
 
 
 # %% q4: rewards the other classes -> sign of the loss
 def objective(model, penalty, original, points, target):
-    loss = model(points).log_softmax(dim=1)[:, target]
-    return penalty * (points - original).square().sum(dim=1) + loss
+    logits = model(points)
+    lead = logits[:, target] - logits.max(dim=1).values
+    return penalty * (points - original).square().sum(dim=1) + lead
 
 
-# %% q5: the smallest penalty -> the wrong end
-def largest_success(succeeds, low, high, steps):
-    return low
+# %% q4: no zero -> not paid for leading
+def objective(model, penalty, original, points, target):
+    logits = model(points)
+    others = logits.clone()
+    others[:, target] = -torch.inf
+    lead = others.max(dim=1).values - logits[:, target]
+    return penalty * (points - original).square().sum(dim=1) + lead
 
 
-# %% q5: arithmetic halves -> arithmetic middle
-def largest_success(succeeds, low, high, steps):
-    for _ in range(steps):
-        middle = (low + high) / 2
-        low, high = (middle, high) if succeeds(middle) else (low, middle)
-    return low
+# %% q4: the norm is not squared -> not its square
+def objective(model, penalty, original, points, target):
+    logits = model(points)
+    lead = logits.max(dim=1).values - logits[:, target]
+    return penalty * (points - original).norm(dim=1) + lead
 
 
-# %% q5: returns the last one tried -> not the last one tried
-def largest_success(succeeds, low, high, steps):
-    middle = low
-    for _ in range(steps):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if succeeds(middle) else (low, middle)
-    return middle
+# %% q4: the mean over the pixels -> mean over the pixels
+def objective(model, penalty, original, points, target):
+    logits = model(points)
+    lead = logits.max(dim=1).values - logits[:, target]
+    return penalty * (points - original).square().mean(dim=1) + lead
 
 
-# %% q5: returns the upper end -> nor the upper end
-def largest_success(succeeds, low, high, steps):
-    for _ in range(steps):
-        middle = math.sqrt(low * high)
-        low, high = (middle, high) if succeeds(middle) else (low, middle)
-    return high
+# %% q5: the wrong order -> comes first
+def bracket(succeeds, start, factor):
+    while succeeds(start):
+        start *= factor
+    return start, start / factor
 
 
-# %% q5: asks twice -> was called 24 times
-def largest_success(succeeds, low, high, steps):
-    for _ in range(steps):
-        middle = math.sqrt(low * high)
-        if succeeds(middle):
-            low = middle
-        if not succeeds(middle):
-            high = middle
-    return low
+# %% q5: only goes up -> go down
+def bracket(succeeds, start, factor):
+    while succeeds(start):
+        start *= factor
+    return start / factor, start
+
+
+# %% q5: stops one step early -> succeeds, and stands second
+def bracket(succeeds, start, factor):
+    while succeeds(start):
+        start *= factor
+    return start / factor**2, start / factor
+
+
+# %% q5: only by tens -> are start and factor used
+def bracket(succeeds, start, factor):
+    exponent = -8
+    while succeeds(10.0 ** (exponent + 1)):
+        exponent += 1
+    return 10.0**exponent, 10.0 ** (exponent + 1)
+
+
+# %% q5: forgets what it knows -> remember the answers
+def bracket(succeeds, start, factor):
+    while succeeds(start):
+        start *= factor
+    while not succeeds(start):
+        start /= factor
+    return start, start * factor
 
 
 # %% q6: thinks of the norm -> only the part of the noise along w
@@ -144,42 +182,42 @@ prediction = "d"
 prediction = "e"
 
 
-# %% q7: right on average only -> not exactly
-def noise_of_equal_norm(original, perturbed, seed):
+# %% q7: not scaled -> keeps the norm that it had
+def borrowed(original, perturbed, seed):
     generator = torch.Generator().manual_seed(seed)
-    size = (perturbed - original).square().mean(dim=1, keepdim=True).sqrt()
-    return original + size * torch.randn(original.shape, generator=generator).clamp(-2.5, 2.5)
+    shift = int(torch.randint(1, len(original), (1,), generator=generator))
+    return original + (perturbed - original).roll(shift, dims=0)
 
 
-# %% q7: the norm as standard deviation -> far too long
-def noise_of_equal_norm(original, perturbed, seed):
-    generator = torch.Generator().manual_seed(seed)
+# %% q7: its own -> images' own perturbations
+def borrowed(original, perturbed, seed):
+    return perturbed
+
+
+# %% q7: a permutation that may leave some -> leave something in its place
+def borrowed(original, perturbed, seed):
+    change = perturbed - original
+    norm = change.norm(dim=1, keepdim=True)
+    order = torch.randperm(len(change), generator=torch.Generator().manual_seed(seed))
+    return original + norm * change[order] / norm[order]
+
+
+# %% q7: noise -> nor
+def borrowed(original, perturbed, seed):
+    noise = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
     size = (perturbed - original).norm(dim=1, keepdim=True)
-    return original + size * torch.randn(original.shape, generator=generator)
+    return original + size * noise / noise.norm(dim=1, keepdim=True)
 
 
-# %% q7: the perturbation again -> the perturbation again
-def noise_of_equal_norm(original, perturbed, seed):
-    generator = torch.Generator().manual_seed(seed)
-    sign = 1 - 2 * torch.randint(2, (1,), generator=generator)
-    return original + sign * (perturbed - original)
+# %% q7: the perturbed image of another, not its perturbation -> difference of two images
+def borrowed(original, perturbed, seed):
+    change = perturbed.roll(1, dims=0) - original
+    size = (perturbed - original).norm(dim=1, keepdim=True)
+    return original + size * change / change.norm(dim=1, keepdim=True)
 
 
-# %% q7: the same noise for all -> same noise
-def noise_of_equal_norm(original, perturbed, seed):
-    generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(original.shape[1], generator=generator)
-    return original + (perturbed - original).norm(dim=1, keepdim=True) * drawn / drawn.norm()
-
-
-# %% q7: forgets the seed -> same seed gives different
-def noise_of_equal_norm(original, perturbed, seed):
-    drawn = torch.randn(original.shape)
-    drawn = drawn / drawn.norm(dim=1, keepdim=True)
-    return original + (perturbed - original).norm(dim=1, keepdim=True) * drawn
-
-
-# %% q7: the norm of the batch -> each row has its own
-def noise_of_equal_norm(original, perturbed, seed):
-    drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
-    return original + (perturbed - original).norm() * drawn / drawn.norm()
+# %% q7: always the next -> draw the other image with the seed
+def borrowed(original, perturbed, seed):
+    change = perturbed - original
+    norm = change.norm(dim=1, keepdim=True)
+    return original + norm * (change / norm).roll(1, dims=0)
