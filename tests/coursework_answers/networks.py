@@ -11,71 +11,121 @@ from torch import nn
 
 
 # %% q1: no biases -> has a bias as well
-def learnt_numbers(widths):
-    return sum(a * b for a, b in pairwise(widths))
+def learnt_numbers(side, channels, kernel, classes):
+    total = 0
+    for below, above in pairwise(channels):
+        total += kernel**2 * below * above
+        side = (side - kernel) // 2 + 1
+    return total + side**2 * channels[-1] * classes
 
 
-# %% q1: a bias for each pixel -> not for each pixel
-def learnt_numbers(widths):
-    return sum(a * (b + 1) for a, b in pairwise(widths))
+# %% q1: a filter for each place -> shared by all places
+def learnt_numbers(side, channels, kernel, classes):
+    total = 0
+    for below, above in pairwise(channels):
+        side = (side - kernel) // 2 + 1
+        total += side**2 * (kernel**2 * below + 1) * above
+    return total + (side**2 * channels[-1] + 1) * classes
 
 
-# %% q1: joins each layer to the pixels -> not to the pixels
-def learnt_numbers(widths):
-    return sum(b * (widths[0] + 1) for b in widths[1:])
+# %% q1: the linear layer sees channels only -> every place that is left
+def learnt_numbers(side, channels, kernel, classes):
+    total = sum((kernel**2 * below + 1) * above for below, above in pairwise(channels))
+    return total + (channels[-1] + 1) * classes
+
+
+# %% q1: steps of one pixel -> steps are of two pixels
+def learnt_numbers(side, channels, kernel, classes):
+    total = 0
+    for below, above in pairwise(channels):
+        total += (kernel**2 * below + 1) * above
+        side = side - kernel + 1
+    return total + (side**2 * channels[-1] + 1) * classes
+
+
+# %% q1: filters one channel deep -> through all channels
+def learnt_numbers(side, channels, kernel, classes):
+    total = 0
+    for above in channels[1:]:
+        total += (kernel**2 + 1) * above
+        side = (side - kernel) // 2 + 1
+    return total + (side**2 * channels[-1] + 1) * classes
 
 
 # %% q1: somebody else's network -> another STUDENT
-my_count = learnt_numbers((64, 3, 3, 10))
+my_count = learnt_numbers(8, (1, 3, 3), 3, 10)
+
+
+# %% q2: forgets the two -> factor of two
+def decayed(model, factor, rate, reading):
+    found = []
+    for layer in (part for part in model if isinstance(part, nn.Linear)):
+        per_weight = factor / len(layer.weight) if reading == "printed" else factor
+        per_bias = 0 if reading == "printed" else factor
+        found += [layer.weight * (1 - rate * per_weight), layer.bias * (1 - rate * per_bias)]
+    return found
 
 
 # %% q2: divides by the inputs -> not that of inputs
-def decay_of_network(model, factors, reading):
-    layers = [layer for layer in model if isinstance(layer, nn.Linear)]
-    total = 0
-    for factor, layer in zip(factors, layers, strict=True):
-        squares = layer.weight.square().sum()
-        if reading == "printed":
-            total = total + factor * squares / layer.weight.shape[1]
-        else:
-            total = total + factor / 2 * (squares + layer.bias.square().sum())
-    return total
+def decayed(model, factor, rate, reading):
+    found = []
+    for layer in (part for part in model if isinstance(part, nn.Linear)):
+        per_weight = 2 * factor / layer.in_features if reading == "printed" else factor
+        per_bias = 0 if reading == "printed" else factor
+        found += [layer.weight * (1 - rate * per_weight), layer.bias * (1 - rate * per_bias)]
+    return found
 
 
-# %% q2: forgets the biases -> decays the biases too
-def decay_of_network(model, factors, reading):
-    layers = [layer for layer in model if isinstance(layer, nn.Linear)]
-    total = 0
-    for factor, layer in zip(factors, layers, strict=True):
-        squares = layer.weight.square().sum()
-        total = total + factor * squares / (len(layer.weight) if reading == "printed" else 2)
-    return total
+# %% q2: goes up -> goes down the gradient
+def decayed(model, factor, rate, reading):
+    found = []
+    for layer in (part for part in model if isinstance(part, nn.Linear)):
+        per_weight = 2 * factor / len(layer.weight) if reading == "printed" else factor
+        per_bias = 0 if reading == "printed" else factor
+        found += [layer.weight * (1 + rate * per_weight), layer.bias * (1 + rate * per_bias)]
+    return found
 
 
-# %% q2: not half -> half of the squared norm
-def decay_of_network(model, factors, reading):
-    layers = [layer for layer in model if isinstance(layer, nn.Linear)]
-    total = 0
-    for factor, layer in zip(factors, layers, strict=True):
-        squares = layer.weight.square().sum()
-        if reading == "printed":
-            total = total + factor * squares / len(layer.weight)
-        else:
-            total = total + factor * (squares + layer.bias.square().sum())
-    return total
+# %% q2: never decays biases -> decays the biases too
+def decayed(model, factor, rate, reading):
+    found = []
+    for layer in (part for part in model if isinstance(part, nn.Linear)):
+        per_weight = 2 * factor / len(layer.weight) if reading == "printed" else factor
+        found += [layer.weight * (1 - rate * per_weight), layer.bias.clone()]
+    return found
 
 
-# %% q2: takes the layers from above -> wrong order
-def decay_of_network(model, factors, reading):
-    layers = [layer for layer in model if isinstance(layer, nn.Linear)]
-    total = 0
-    for factor, layer in zip(factors, layers[::-1], strict=True):
-        squares = layer.weight.square().sum()
-        if reading == "printed":
-            total = total + factor * squares / len(layer.weight)
-        else:
-            total = total + factor / 2 * (squares + layer.bias.square().sum())
-    return total
+# %% q2: takes the size, not the sign with it -> weight of -3
+def decayed(model, factor, rate, reading):
+    found = []
+    for layer in (part for part in model if isinstance(part, nn.Linear)):
+        per_weight = 2 * factor / len(layer.weight) if reading == "printed" else factor
+        per_bias = 0 if reading == "printed" else factor
+        found += [layer.weight - rate * per_weight * layer.weight.abs()]
+        found += [layer.bias * (1 - rate * per_bias)]
+    return found
+
+
+# %% q2: one number of units for all layers -> units of its own
+def decayed(model, factor, rate, reading):
+    found = []
+    layers = [part for part in model if isinstance(part, nn.Linear)]
+    for layer in layers:
+        units = layers[0].out_features
+        per_weight = 2 * factor / units if reading == "printed" else factor
+        per_bias = 0 if reading == "printed" else factor
+        found += [layer.weight * (1 - rate * per_weight), layer.bias * (1 - rate * per_bias)]
+    return found
+
+
+# %% q2: sets the formulas equal, not the steps -> has a two in its derivative
+def same_step(factor, units):
+    return factor / units
+
+
+# %% q2: the way back -> way back
+def same_step(factor, units):
+    return factor * units / 2
 
 
 # %% q3: wrong sign -> must lower the loss
