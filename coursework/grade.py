@@ -48,11 +48,18 @@ def grade(
 
     Raises:
         FileNotFoundError: if there is no such folder, or nothing in it.
+        ValueError: if the names of two files stand for one student.
     """
     files = sorted(submissions.glob("[!.]*")) if submissions.is_dir() else []
     files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(f"there are no files in {submissions}: name a folder of notebooks")
+    owners: dict[str, Path] = {}
+    for file in files:
+        if (other := owners.setdefault(student_of(file), file)) != file:
+            raise ValueError(
+                f"{other.name} and {file.name} would both be {student_of(file)}'s: rename one"
+            )
     assignment = load(name)
     settings = [
         {
@@ -181,8 +188,8 @@ def main() -> None:
     folder = output or GRADES / name
     try:
         results = grade(submissions, name, folder=folder, jobs=jobs, limits=Limits(**options))
-    except FileNotFoundError as error:
-        sys.exit(f"Nothing to grade: {error}.")
+    except (FileNotFoundError, ValueError) as error:
+        sys.exit(f"Nothing was graded: {error}.")
     for result in results:
         if result["problem"] or result["notes"]:
             print(f"{result['student']}: {'; '.join([result['problem'] or '', *result['notes']])}")

@@ -27,6 +27,7 @@ import psutil
 import blindspots
 
 HERE = Path(__file__).resolve().parent
+PACKAGE = Path(blindspots.__path__[0]).resolve()
 SCRIPT = HERE / "inside" / "sandbox.sh"
 RUNNER = HERE / "inside" / "runner.py"
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--ipc", "--uts", "--pid", "--mount"]
@@ -161,7 +162,7 @@ def isolation() -> str | None:
 
 def visible() -> list[Path]:
     """The folders that Python and the packages need, outside of the system's own."""
-    needed = [sys.prefix, sys.base_prefix, *site.getsitepackages(), str(blindspots.__path__[0])]
+    needed = [sys.prefix, sys.base_prefix, *site.getsitepackages(), str(PACKAGE)]
     folders = sorted({Path(folder).resolve() for folder in [*needed, str(RUNNER.parent)]})
     shown: list[Path] = []
     for folder in folders:
@@ -174,6 +175,7 @@ def environment(folder: str) -> dict[str, str]:
     """The variables of the process: none of the grader's own but the path."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     return kept | {
+        "PYTHONPATH": str(PACKAGE.parent),  # the very package that the grader has
         "HOME": folder,
         "TMPDIR": folder,
         "IPYTHONDIR": folder,

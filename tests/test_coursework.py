@@ -124,12 +124,6 @@ def test_leaks_are_seen(built, tmp_path):
     assert leaks.leaked(secret, tmp_path / "page.html")
 
 
-def test_a_leak_would_be_noticed(built):
-    folder, assignments = built
-    secret = secrets(folder, assignments["finding_blind_spots"])
-    assert leaks(secret, "x\n   halfway = 0.5 * (works +\n breaks)")
-
-
 def test_the_masters_give_the_same_editions_again(built, tmp_path):
     folder, _ = built
     editions.build(editions.masters()[0], tmp_path)
@@ -390,5 +384,12 @@ def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
     table = (tmp_path / "grades" / "grades.csv").read_text().splitlines()
     assert table[0].startswith("student,q1,q3") and len(table) == 3
     assert "not a notebook" in (tmp_path / "grades/feedback/notes.pdf.md").read_text()
+    (class_of / "ada.ipynb").write_bytes(b"{")
+    again = grade.grade(class_of, "finding_blind_spots", **arguments)
+    assert ["damaged" in result["problem"] for result in again] == [True, False]
     with pytest.raises(FileNotFoundError, match="no files"):
         grade.grade(tmp_path / "nowhere", "finding_blind_spots", **arguments)
+    for name in ("a b.ipynb", "a_b.ipynb"):
+        (class_of / name).write_bytes(b"")
+    with pytest.raises(ValueError, match=r"a b.ipynb and a_b.ipynb would both be a_b's"):
+        grade.grade(class_of, "finding_blind_spots", **arguments)

@@ -13,9 +13,13 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 
-
 PATIENCE = 600  # seconds: a function that never returns is noticed too
-TESTED_IN = {"enclosure": "operator_norms"}  # what is not tested by its own name
+COPIED = ("blindspots", "coursework", "tests", "book/chapters", "book/exercises")
+# What is not tested by its own name.
+TESTED_IN = {
+    "blindspots/enclosure.py": "operator_norms",
+    "blindspots/practice/__init__.py": "practice",
+}
 
 
 class Mutant(NamedTuple):
@@ -315,7 +319,27 @@ def mutants() -> list[Mutant]:
         ("observed and certified == 0", "observed"),
         ("always and max(way) <= 0.5, always", "always, max(way) <= 0.5"),
     ]
+    practice = [
+        ("if answer is ...:", "if False:"),
+        ("_checks()[name](answer)", "_checks()[name]"),
+        ("if not condition:", "if False:"),
+    ]
+    assess = [("set_up(assignment.setup, student)", 'set_up(assignment.setup, "ada")')]
+    checks = [("if canary.score:", "if False:")]
+    editions = [('cell["id"] = f"cell-{number:03}"', "pass")]
+    grade = [
+        ("hashlib.sha256(file.read_bytes()).hexdigest()", '""'),
+        ("if (other := owners.setdefault(student_of(file), file)) != file:", "if False:"),
+    ]
+    leaks = [
+        ('if "hidden=True" in test:', "if False:"),
+        ('re.sub(r"<[^>]*>", "", text)', "text"),
+    ]
+    runner = [("if self.left < 0:", "if False:")]
+    sandbox = [('"--net", ', "")]
+    wire = [('case ["object", str(content)] if whole:', 'case ["object", str(content)]:')]
     places = {
+        "practice/__init__": practice,
         "ledger": ledger,
         "enclosure": enclosure,
         "operator_norms": operator_norms,
@@ -343,13 +367,26 @@ def mutants() -> list[Mutant]:
         "units": units,
         "subspace": subspace,
     }
+    files = {f"blindspots/{name}.py": changes for name, changes in places.items()} | {
+        "coursework/assess.py": assess,
+        "coursework/checks.py": checks,
+        "coursework/editions.py": editions,
+        "coursework/grade.py": grade,
+        "coursework/leaks.py": leaks,
+        "coursework/inside/runner.py": runner,
+        "coursework/inside/wire.py": wire,
+        "coursework/sandbox.py": sandbox,
+    }
     return [
-        Mutant(
-            f"blindspots/{name}.py", original, broken, f"tests/test_{TESTED_IN.get(name, name)}.py"
-        )
-        for name, changes in places.items()
+        Mutant(file, original, broken, tests_of(file))
+        for file, changes in files.items()
         for original, broken in changes
     ]
+
+
+def tests_of(file: str) -> str:
+    own = "coursework" if file.startswith("coursework/") else Path(file).stem
+    return f"tests/test_{TESTED_IN.get(file, own)}.py"
 
 
 def passes(folder: Path, tests: str) -> bool:
@@ -384,7 +421,7 @@ def main() -> None:
     survivors = 0
     with tempfile.TemporaryDirectory() as name:  # a copy, so that nothing here is ever broken
         folder = Path(name)
-        for part in ("blindspots", "tests"):
+        for part in COPIED:
             shutil.copytree(ROOT / part, folder / part)
         for part in ("conftest.py", "pyproject.toml"):
             shutil.copy(ROOT / part, folder)
