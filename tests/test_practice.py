@@ -17,12 +17,13 @@ KIND = re.compile(r"^\*(\w[\w ,-]*), (easy|medium|hard), [\w ]+\.\*", re.M)
 
 
 def answers(page: Path):
-    """The typical errors of a page's exercises: name -> [(code, part of the hint), ...]."""
+    """Of a page's exercises: `WRONG`, the typical errors, name -> [(code, part of the hint), ...],
+    and `RIGHT`, name -> code that is right in another style than the solution."""
     file = Path(__file__).parent / "practice_answers" / f"{page.stem}.py"
     spec = importlib.util.spec_from_file_location(f"answers_{page.stem}", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.WRONG
+    return module
 
 
 def exercises(page: Path):
@@ -66,12 +67,24 @@ def test_stub_is_met_politely(page, name, imports, stub, solution, capsys):
 
 @pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
 def test_typical_errors_get_their_hints(page, name, imports, stub, solution, capsys):
-    wrong = answers(page)[name]
+    wrong = answers(page).WRONG[name]
     assert len({code for code, _ in wrong}) >= 3
     for code, hint in wrong:
         assert not tried(name, imports, stub, code), f"taken for right: {code}"
         said = capsys.readouterr().out
         assert said.startswith("Not yet: ") and hint in said, f"{code}\n{said}"
+
+
+@pytest.mark.parametrize(
+    ("name", "imports", "code"),
+    [
+        (name, imports, answers(page).RIGHT[name])
+        for page, name, imports, *_ in ALL
+        if name in answers(page).RIGHT
+    ],
+)
+def test_another_style_is_right(name, imports, code, capsys):
+    assert tried(name, imports, code), capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -89,6 +102,14 @@ def test_page_has_six_to_ten_exercises_of_all_kinds(page):
 def test_every_check_belongs_to_an_exercise():
     registered = set(practice._checks()) - {"exercise_of_this_docstring"}
     assert registered == {name for _, name, *_ in ALL}
+
+
+def test_what_pytorch_has_not_implemented_is_no_missing_answer(capsys):
+    def answer(kernel, side, stride):
+        raise NotImplementedError("only 3D")
+
+    assert not practice.check("ring_convolution_matrix", answer)
+    assert "your code ends in NotImplementedError: only 3D" in capsys.readouterr().out
 
 
 def test_code_that_fails_is_no_crash(capsys):

@@ -6,8 +6,12 @@ exercises of each chapter; solutions are in the book.
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+import torch
 
 Check = Callable[[Any], None]
 _CHECKS: dict[str, Check] = {}
@@ -32,24 +36,33 @@ def check(name: str, answer: Any) -> bool:
     Not yet: the half of 4 is wanted, got 3. Divide by two.
     False
     >>> check("exercise_of_this_docstring", ...)
-    Not answered yet: put your answer in the place of the dots, and run both cells again.
+    Not answered yet: put your answer in the place of the dots, then run both cells again.
     False
     >>> check("exercise_of_this_docstring", 2)
     Right.
     True
     """
+    place = "the dots" if answer is ... else "`raise NotImplementedError`"
     try:
         if answer is ...:
             raise NotImplementedError
         _checks()[name](answer)
-    except NotImplementedError:
-        print(
-            "Not answered yet: put your answer in the place of the dots, and run both cells again."
-        )
     except Wrong as wrong:
         print(f"Not yet: {wrong}")
     except Exception as error:  # whatever a reader's code may raise
-        print(f"Not yet: your code ends in {type(error).__name__}: {error}")
+        # PyTorch too raises NotImplementedError, but says why.
+        if isinstance(error, NotImplementedError) and not error.args:
+            print(
+                f"Not answered yet: put your answer in the place of {place}, then run both cells "
+                "again."
+            )
+        elif _is_ours(error):
+            print(
+                f"Not yet: the check cannot use your answer ({type(error).__name__}: {error}). Is "
+                "it of the kind that is asked for? Is a `return` missing?"
+            )
+        else:
+            print(f"Not yet: your code ends in {type(error).__name__}: {error}")
     else:
         print("Right.")
         return True
@@ -66,6 +79,21 @@ def require(condition: object, message: str) -> None:
     """Tell the reader what is wrong unless the condition holds."""
     if not condition:
         raise Wrong(message)
+
+
+def _is_ours(error: Exception) -> bool:
+    """Whether an error was raised in a check, not in the code that it checks."""
+    return (
+        Path(traceback.extract_tb(error.__traceback__)[-1].filename).parent == Path(__file__).parent
+    )
+
+
+def numbers(got: Any) -> torch.Tensor:
+    """What an answer returned as a tensor of 64 bits: lists, arrays and other types will do."""
+    require(got is not None, "your function gave None. Is a `return` missing?")
+    if isinstance(got, torch.Tensor):
+        return got.detach().double()
+    return torch.as_tensor(got, dtype=torch.float64)
 
 
 def _checks() -> dict[str, Check]:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from blindspots.networks import mlp
-from blindspots.practice import exercise, require
+from blindspots.practice import exercise, numbers, require
 
 
 @exercise
@@ -36,7 +36,8 @@ def signed_step(answer: Callable[..., Tensor]) -> None:
     images[0] = torch.tensor([0.0, 1, 0, 1, 0, 1])
     labels = torch.randint(3, (8,), generator=generator)
     kept = images.clone()
-    moved = answer(model, images, labels, 0.05).detach()
+    moved = numbers(answer(model, images, labels, 0.05))
+    images.requires_grad_(False)
     require(torch.equal(images, kept), "the originals were changed in place: work on a copy.")
     require(
         moved.min() >= 0 and moved.max() <= 1,
@@ -50,9 +51,17 @@ def signed_step(answer: Callable[..., Tensor]) -> None:
         "the loss of the true class fell: the step went downhill. Attack, do not train.",
     )
     require(
-        torch.allclose(change.abs(), torch.full_like(change, 0.05)),
+        torch.allclose(change.abs(), torch.full_like(change, 0.05), atol=1e-5),
         "away from the edges every pixel changes by exactly epsilon: take the *sign* of the "
         "gradient.",
+    )
+    start = images.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(cross_entropy(model(start), labels), start)
+    other = (change.sign() != slope[1:].sign()).double().mean().item()
+    require(
+        other == 0,
+        f"the loss rises, but {100 * other:.0f} % of the pixels move against the gradient of the "
+        "cross-entropy: is it the loss, and that of the *true* class?",
     )
 
 
@@ -61,7 +70,7 @@ def project(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     """Projection onto a small box inside a large one."""
     images = torch.tensor([[0.05, 0.5, 0.95, 0.5, 0.5]])
     moved = torch.tensor([[-0.3, 0.9, 1.3, 0.52, 0.3]])
-    got = answer(images, moved, 0.1)
+    got = numbers(answer(images, moved, 0.1))
     require(got.shape == images.shape, f"images of shape {tuple(images.shape)} are wanted.")
     require(
         got.min() >= 0 and got.max() <= 1, "a pixel leaves [0, 1]: both limits must hold at once."
@@ -75,8 +84,10 @@ def project(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
         "a pixel that was within its limits moved: a projection leaves it where it is, it does not "
         "rescale.",
     )
-    wanted = torch.tensor([[0.0, 0.6, 1.0, 0.52, 0.4]])
-    require(torch.allclose(got, wanted), f"here it is {wanted.tolist()}, got {got.tolist()}.")
+    wanted = torch.tensor([[0.0, 0.6, 1.0, 0.52, 0.4]]).double()
+    require(
+        torch.allclose(got, wanted, atol=1e-5), f"here it is {wanted.tolist()}, got {got.tolist()}."
+    )
 
 
 @exercise
@@ -100,6 +111,18 @@ def renew(answer: Callable[..., None]) -> None:
         )
     places = [_places(answer, seed) for seed in range(8)]
     require(len(set(places)) > 1, "always the same places are renewed: the others grow old.")
+    require(
+        places == [_places(answer, seed) for seed in range(8)],
+        "the same generator chooses other places the second time: draw from the generator that is "
+        "passed.",
+    )
+    drawn = torch.tensor([_places(answer, seed) for seed in range(8, 308)]).double().mean(dim=0)
+    require(
+        (drawn - 0.3).abs().max() < 0.12,
+        "some places are renewed more often than others: with 3 of 10 renewed at a time, they are "
+        f"chosen in {100 * drawn.min():.0f} to {100 * drawn.max():.0f} % of all renewals, not "
+        "about 30.",
+    )
 
 
 def _places(answer: Callable[..., None], seed: int) -> tuple[bool, ...]:
@@ -118,19 +141,27 @@ def mixed_loss(answer: Callable[..., Tensor]) -> None:
         if isinstance(layer, nn.Linear):
             layer.weight.data *= 3
     images, labels = torch.rand(8, 6, generator=generator), torch.arange(8) % 3
-    found, truth = torch.rand(2, 4, generator=generator), torch.tensor([2, 0])
-    got = answer(model, images, labels, found, truth, 5)
-    require(got.shape == (), f"one number is wanted, got shape {tuple(got.shape)}.")
-    clean, adversarial = cross_entropy(model(images), labels), None
-    adversarial = cross_entropy(model[5:](found), truth)
-    require(
-        abs(got - (clean + adversarial) / 2) > 1e-6,
-        "that is the mean of the two means: two examples count as much as eight images. Every "
-        "example is to count the same.",
-    )
-    require(abs(got - (clean + adversarial)) > 1e-6, "that is the sum of the two means.")
-    require(abs(got - clean) > 1e-6, "the pool is missing.")
-    wanted = (8 * clean + 2 * adversarial) / 10
-    require(abs(got - wanted) < 1e-5, f"here it is {wanted:.4f}, got {got:.4f}.")
-    (gradient,) = torch.autograd.grad(got, list(model.parameters())[-2])
-    require(bool(gradient.abs().sum() > 0), "nothing can be learnt from it: it has no gradient.")
+    truth = torch.tensor([2, 0])
+    for depth, width in ((5, 4), (3, 5), (0, 6)):
+        found = torch.rand(2, width, generator=generator)
+        got = answer(model, images, labels, found, truth, depth)
+        require(
+            isinstance(got, Tensor) and got.requires_grad,
+            "nothing can be learnt from it: return a tensor that has a gradient, without `item()` "
+            "or `detach()`.",
+        )
+        require(got.shape == (), f"one number is wanted, got shape {tuple(got.shape)}.")
+        clean = cross_entropy(model(images), labels)
+        adversarial = cross_entropy(model[depth:](found), truth)
+        require(
+            abs(got - (clean + adversarial) / 2) > 1e-6,
+            "that is the mean of the two means: two examples count as much as eight images. Every "
+            "example is to count the same.",
+        )
+        require(abs(got - (clean + adversarial)) > 1e-6, "that is the sum of the two means.")
+        require(abs(got - clean) > 1e-6, "the pool is missing.")
+        wanted = (8 * clean + 2 * adversarial) / 10
+        require(abs(got - 10 * wanted) > 1e-5, "that is the sum over all examples, not their mean.")
+        require(
+            abs(got - wanted) < 1e-5, f"here it is {wanted:.4f} for depth {depth}, got {got:.4f}."
+        )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from blindspots.practice import exercise, require
+from blindspots.practice import exercise, numbers, require
 
 
 @exercise
@@ -35,53 +35,89 @@ def amplify(answer: Callable[[Tensor, Tensor, float], Tensor]) -> None:
     for side in (4, 8):
         images = torch.rand(3, 1, side, side, generator=generator)
         size = torch.tensor([0.01, 0.1, 1.0]).view(3, 1, 1, 1)
-        perturbed = images + size * torch.randn(3, 1, side, side, generator=generator)
-        change = (answer(images, perturbed, 0.2) - images).flatten(1)
-        require(change.shape == (3, side**2), "return images, in the shape of those that came in.")
+        perturbed = images + size * (0.5 + torch.randn(3, 1, side, side, generator=generator))
+        before = (perturbed - images).flatten(1).double()
+        got = numbers(answer(images, perturbed, 0.2))
+        require(got.shape == images.shape, "return images, in the shape of those that came in.")
+        change = (got - images).flatten(1)
         deviation = change.square().mean(dim=1).sqrt()
         said = [f"{d:.3f}" for d in deviation.tolist()]
         require(
-            not torch.allclose(deviation, torch.full((3,), 0.2 / side), rtol=1e-3),
+            not torch.allclose(
+                (got.flatten(1)).square().mean(dim=1), torch.full((3,), 0.04).double()
+            ),
+            "that is the perturbation alone: add it to the image.",
+        )
+        require(
+            not torch.allclose(change - before, 0.2 * before / _size(before), rtol=1e-3, atol=1e-5),
+            "the scaled perturbation is added to the perturbed image: it already has one.",
+        )
+        centred = before - before.mean(dim=1, keepdim=True)
+        require(
+            not torch.allclose(deviation, 0.2 * (_size(before) / _size(centred))[:, 0], rtol=0.04),
+            f"the deviations are {said}: is it the standard deviation about the *mean* that you "
+            "divide by? For the root mean square no mean is taken away.",
+        )
+        require(
+            not torch.allclose(deviation, torch.full((3,), 0.2 / side).double(), rtol=1e-3),
             f"the root is missing: the *norm* is 0.2, and the deviations are {said}.",
         )
         require(
             deviation.max() < 1.01 * deviation.min(),
-            f"the deviations are {said}: divide each image by its own norm, not all by one.",
+            f"the deviations are {said}: divide each perturbation by its own norm, not all by one, "
+            "and do not clip.",
         )
         require(
-            torch.allclose(deviation, torch.full((3,), 0.2), rtol=1e-3),
+            torch.allclose(deviation, torch.full((3,), 0.2).double(), rtol=1e-3),
             f"wanted is 0.2 for images of any size; with {side**2} pixels they are {said}.",
         )
-        before = (perturbed - images).flatten(1)
         require(
             (torch.nn.functional.cosine_similarity(change, before) > 0.999).all(),
             "the direction of the perturbation must stay as it is.",
         )
 
 
+def _size(rows: Tensor) -> Tensor:
+    return rows.square().mean(dim=1, keepdim=True).sqrt()
+
+
 @exercise
 def halves(answer: Callable[[int, torch.Generator], tuple[Tensor, Tensor]]) -> None:
     """Two disjoint random halves."""
-    first, second = answer(101, torch.Generator().manual_seed(0))
-    both = torch.cat([first, second]).tolist()
+    every, drawn = set(range(101)), []
+    for seed in (0, 1, 2, 0):
+        first, second = (
+            numbers(half).long().tolist()
+            for half in answer(101, torch.Generator().manual_seed(seed))
+        )
+        require(
+            set(first) | set(second) <= every,
+            "row numbers are whole numbers from 0 to 100 if there are 101 rows.",
+        )
+        require(
+            not set(first) & set(second),
+            "some rows are in both halves: cut *one* random order in two.",
+        )
+        missing = len(every - set(first) - set(second))
+        require(missing == 0, f"of 101 rows {missing} are in neither half.")
+        require(len(first) + len(second) == 101, "a row is twice in one half.")
+        require(
+            abs(len(first) - len(second)) <= 1,
+            f"the halves have {len(first)} and {len(second)} rows: they may differ by one.",
+        )
+        require(
+            sorted(first) not in (list(range(50)), list(range(51))),
+            "the first half has the first rows. Data files are often sorted: draw the halves at "
+            "random.",
+        )
+        drawn.append(set(first))
     require(
-        not set(first.tolist()) & set(second.tolist()),
-        "some rows are in both halves: cut *one* random order in two.",
-    )
-    require(
-        set(both) == set(range(101)) and len(both) == 101,
-        f"of 101 rows {101 - len(set(both))} are in neither half.",
-    )
-    require(abs(len(first) - len(second)) <= 1, "the halves differ by more than one row in size.")
-    require(
-        sorted(first.tolist()) not in (list(range(50)), list(range(51))),
-        "the first half has the first rows. Data files are often sorted: draw the halves at "
-        "random.",
-    )
-    other, _ = answer(101, torch.Generator().manual_seed(1))
-    require(
-        set(other.tolist()) != set(first.tolist()),
+        drawn[0] != drawn[1] and drawn[0] != drawn[2],
         "another generator gives the same halves: draw from the one that is passed.",
+    )
+    require(
+        drawn[0] == drawn[3],
+        "the same generator gives other halves the second time: draw from the one that is passed.",
     )
 
 
@@ -109,7 +145,7 @@ def interval(answer: Callable[[int, int], tuple[float, float]]) -> None:
 def mean_excess(answer: Callable[[Tensor, Tensor], float]) -> None:
     """Off-diagonal mean of the excess over noise."""
     adversarial = torch.tensor([[1.0, 0.3, 0.2], [0.1, 1.0, 0.4], [0.2, 0.6, 1.0]])
-    noise = torch.tensor([[0.1, 0.1, 0.1], [0.05, 0.0, 0.1], [0.1, 0.2, 0.3]])
+    noise = torch.tensor([[0.1, 0.1, 0.1], [0.25, 0.0, 0.1], [0.1, 0.2, 0.3]])
     got = answer(adversarial, noise)
     off = ~torch.eye(3, dtype=torch.bool)
     require(
@@ -124,6 +160,11 @@ def mean_excess(answer: Callable[[Tensor, Tensor], float]) -> None:
     require(
         abs(got + (adversarial - noise)[off].mean().item()) > 1e-6,
         "the sign is turned: adversarial minus noise.",
+    )
+    require(
+        abs(got - (adversarial - noise)[off].clamp(min=0).mean().item()) > 1e-6,
+        "a cell where noise misleads more often counts too, with its sign: without it the mean is "
+        "too high.",
     )
     wanted = (adversarial - noise)[off].mean().item()
     require(abs(got - wanted) < 1e-6, f"for this example it is {wanted:.3f}, got {got:.3f}.")

@@ -29,6 +29,12 @@ WRONG = {
             "    return (theirs[both] / ours[both]).mean().item()",
             "the other way round",
         ),
+        (
+            "def mean_ratio(ours, theirs):\n"
+            "    both = ours.isfinite() & theirs.isfinite()\n"
+            "    return (ours[both] / theirs[both]).sum().item() / len(ours)",
+            "number of all images",
+        ),
     ],
     "verified": [
         (
@@ -45,6 +51,19 @@ WRONG = {
         (
             "def verified(model, adversarial, targets):\n    return len(adversarial)",
             "ask the model",
+        ),
+        (
+            "def verified(model, adversarial, targets):\n"
+            "    pixels = adversarial.flatten(1)\n"
+            "    inside = ((pixels > 0) & (pixels < 1)).all(dim=1)\n"
+            "    return int((inside & (model(adversarial).argmax(dim=1) == targets)).sum())",
+            "exactly 0 or 1",
+        ),
+        (
+            "def verified(model, adversarial, targets):\n"
+            "    pixels = adversarial.flatten(1)\n"
+            "    return int(((pixels >= 0) & (pixels <= 1)).all(dim=1).sum())",
+            "not read as their targets",
         ),
     ],
     "l2_range": [
@@ -87,8 +106,36 @@ WRONG = {
         ),
         (
             "def frontier(cost, length):\n"
+            "    kept, best, last = [], float('inf'), None\n"
+            "    for i, both in enumerate(zip(cost, length)):\n"
+            "        if both[1] < best or both == last:\n"
+            "            kept, best, last = [*kept, i], both[1], both\n"
+            "    return kept",
+            "in any order of cost",
+        ),
+        (
+            "def frontier(cost, length):\n"
             "    return [min(range(len(cost)), key=lambda i: cost[i] * length[i])]",
             "what lies between",
         ),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "frontier": (
+        "def frontier(cost, length):\n"
+        "    c, n = torch.tensor(cost), torch.tensor(length)\n"
+        "    strictly = (c[:, None] < c) | (n[:, None] < n)\n"
+        "    worse = strictly & (c[:, None] <= c) & (n[:, None] <= n)\n"
+        "    return (~worse.any(dim=0)).nonzero().flatten()"
+    ),
+    "verified": (
+        "def verified(model, adversarial, targets):\n"
+        "    count = 0\n"
+        "    for image, target in zip(adversarial, targets):\n"
+        "        inside = image.min() >= 0 and image.max() <= 1\n"
+        "        count += bool(inside and model(image[None]).argmax() == target)\n"
+        "    return count"
+    ),
 }

@@ -49,6 +49,20 @@ WRONG = {
             "    return factor * both / (len(layer.weight) if printed else 2)",
             "no biases",
         ),
+        (
+            "def decay(layer, factor, *, printed):\n"
+            "    weights = layer.weight.square().sum()\n"
+            "    return factor * weights / (len(layer.weight) if printed else 1)",
+            "you left them out",
+        ),
+        (
+            "def decay(layer, factor, *, printed):\n"
+            "    weights = layer.weight.square().sum().item()\n"
+            "    if printed:\n"
+            "        return factor * weights / len(layer.weight)\n"
+            "    return factor / 2 * (weights + layer.bias.square().sum().item())",
+            "without `item()`",
+        ),
     ],
     "error_share": [
         (
@@ -86,5 +100,35 @@ WRONG = {
             "    return powers / powers.sum(dim=1, keepdim=True)",
             "powers are of e",
         ),
+        (
+            "def softmax(logits):\n"
+            "    powers = (logits - logits.max()).exp()\n"
+            "    return powers / powers.sum(dim=1, keepdim=True)",
+            "every row a number of its own",
+        ),
+        (
+            "def softmax(logits):\n"
+            "    powers = (logits - logits.mean(dim=1, keepdim=True)).exp()\n"
+            "    return powers / powers.sum(dim=1, keepdim=True)",
+            "the largest logit of the row",
+        ),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "decay": (
+        "def decay(layer, factor, *, printed):\n"
+        "    weights = sum(w**2 for row in layer.weight for w in row)\n"
+        "    if printed:\n"
+        "        return factor * weights / layer.out_features\n"
+        "    return factor * (weights + layer.bias @ layer.bias) / 2"
+    ),
+    "softmax": (
+        "def softmax(logits):\n"
+        "    rows = torch.zeros(logits.shape)\n"
+        "    for i, row in enumerate(logits):\n"
+        "        rows[i] = (row - row.max()).exp() / (row - row.max()).exp().sum()\n"
+        "    return rows"
+    ),
 }

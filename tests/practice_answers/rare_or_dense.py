@@ -27,6 +27,12 @@ WRONG = {
             "    return beta.ppf(0.95, hits + 1, draws - hits) if hits < draws else 0.99",
             "may be one",
         ),
+        (
+            "def upper_bound(hits, draws):\n"
+            "    from scipy.stats import beta\n"
+            "    return beta.ppf(0.95, hits + 1, draws - hits)",
+            "may be one",
+        ),
     ],
     "crossing_probability": [
         (
@@ -90,5 +96,43 @@ WRONG = {
             "    return basis[:, 1 : k + 1].T",
             "1/√3",
         ),
+        (
+            "def orthogonal_and_aligned(g, k):\n"
+            "    units = torch.eye(len(g), dtype=g.dtype)[:k]\n"
+            "    v = units.sum(dim=0) / 3**0.5 - g / g.norm()\n"
+            "    if v.norm() < 1e-12:\n"
+            "        return units\n"
+            "    return units - 2 * (units @ v)[:, None] * v / (v @ v)",
+            "for k = 2",
+        ),
+        (
+            "def orthogonal_and_aligned(g, k):\n"
+            "    units = torch.eye(len(g), dtype=g.dtype)[:k]\n"
+            "    v = units.sum(dim=0) / k**0.5 + g / g.norm()\n"
+            "    return units - 2 * (units @ v)[:, None] * v / (v @ v)",
+            "turn the sign",
+        ),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "upper_bound": (
+        "def upper_bound(hits, draws):\n"
+        "    from scipy.stats import binom\n"
+        "    low, high = 0.0, 1.0\n"
+        "    while high - low > 1e-7:\n"
+        "        p = (low + high) / 2\n"
+        "        low, high = (p, high) if binom.cdf(hits, draws, p) > 0.05 else (low, p)\n"
+        "    return low"
+    ),
+    "orthogonal_and_aligned": (
+        "def orthogonal_and_aligned(g, k):\n"
+        "    some = torch.randn(len(g), k - 1, dtype=g.dtype)\n"
+        "    space = torch.linalg.qr(torch.cat([g[:, None], some], dim=1)).Q\n"
+        "    ones = torch.cat([torch.ones(k, 1), torch.randn(k, k - 1)], dim=1).double()\n"
+        "    turn = torch.linalg.qr(ones).Q\n"
+        "    rows = turn @ space.T\n"
+        "    return rows * (rows[0] @ g).sign()"
+    ),
 }

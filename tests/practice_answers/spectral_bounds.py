@@ -33,6 +33,30 @@ WRONG = {
             "    return out.flatten(1).T",
             "Zeros in the padding",
         ),
+        (
+            "def ring_convolution_matrix(kernel, side, stride):\n"
+            "    units = torch.eye(side * side, dtype=kernel.dtype).view(-1, 1, side, side)\n"
+            "    k = len(kernel)\n"
+            "    wrapped = nn.functional.pad(units, (0, k - 1, 0, k - 1), mode='circular')\n"
+            "    turned = kernel.flip(0, 1)[None, None]\n"
+            "    return nn.functional.conv2d(wrapped, turned, stride=stride).flatten(1).T",
+            "180 degrees",
+        ),
+        (
+            "def ring_convolution_matrix(kernel, side, stride):\n"
+            "    units = torch.eye(side * side, dtype=kernel.dtype).view(-1, 1, side, side)\n"
+            "    k = len(kernel)\n"
+            "    wrapped = nn.functional.pad(units, (k - 1, 0, k - 1, 0), mode='circular')\n"
+            "    out = nn.functional.conv2d(wrapped, kernel[None, None], stride=stride)\n"
+            "    return out.flatten(1).T",
+            "right and lower end",
+        ),
+        (
+            "def ring_convolution_matrix(kernel, side, stride):\n"
+            "    image = torch.eye(side)\n"
+            "    return nn.functional.pad(image, (0, 1, 0, 1), mode='circular')",
+            "your code ends in NotImplementedError",
+        ),
     ],
     "fourier_norm": [
         (
@@ -52,6 +76,10 @@ WRONG = {
             "def fourier_norm(kernel, side):\n"
             "    return torch.fft.fft2(kernel, (side, side)).real.max().item()",
             "imaginary part and all",
+        ),
+        (
+            "def fourier_norm(kernel, side):\n    return kernel.abs().sum().item()",
+            "never below the norm",
         ),
     ],
     "counterexample": [
@@ -94,6 +122,12 @@ WRONG = {
             "    return gap / (2**0.5 * bound)",
             "the second largest",
         ),
+        (
+            "def radius(logits, bound):\n"
+            "    best, second = logits.topk(2, dim=1).values.T\n"
+            "    return 2**0.5 * (best - second) / bound",
+            "under the fraction",
+        ),
     ],
     "stretched_pair": [
         (
@@ -112,4 +146,28 @@ WRONG = {
         ),
         ("def stretched_pair():\n    return torch.zeros(5, 5), torch.zeros(5, 5)", "are equal"),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "ring_convolution_matrix": (
+        "def ring_convolution_matrix(kernel, side, stride):\n"
+        "    k, out = len(kernel), side // stride\n"
+        "    matrix = torch.zeros(out * out, side * side)\n"
+        "    for n in range(out * out):\n"
+        "        for u in range(k):\n"
+        "            for v in range(k):\n"
+        "                y, x = (n // out * stride + u) % side, (n % out * stride + v) % side\n"
+        "                matrix[n, y * side + x] += kernel[u, v]\n"
+        "    return matrix"
+    ),
+    "fourier_norm": (
+        "def fourier_norm(kernel, side):\n"
+        "    return torch.fft.rfft2(kernel.float(), (side, side)).abs().max()"
+    ),
+    "radius": (
+        "def radius(logits, bound):\n"
+        "    rows = [sorted(row) for row in logits.tolist()]\n"
+        "    return torch.tensor([(row[-1] - row[-2]) / bound / 2**0.5 for row in rows])"
+    ),
 }

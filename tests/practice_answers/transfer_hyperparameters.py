@@ -48,7 +48,27 @@ WRONG = {
             "    return images + (perturbed - images).roll(1, dims=0)",
             "each image must keep its own",
         ),
-        ("def scrambled(images, perturbed, generator):\n    return perturbed * 1", "digit and all"),
+        (
+            "def scrambled(images, perturbed, generator):\n    return perturbed * 1",
+            "nothing was scrambled",
+        ),
+        (
+            "def scrambled(images, perturbed, generator):\n"
+            "    return images + (perturbed - images).flip(2, 3)",
+            "draw one at random",
+        ),
+        (
+            "def scrambled(images, perturbed, generator):\n"
+            "    order = torch.randperm(images[0].numel())\n"
+            "    return images + (perturbed - images).flatten(1)[:, order].view_as(images)",
+            "the second time",
+        ),
+        (
+            "def scrambled(images, perturbed, generator):\n"
+            "    order = torch.randperm(images[0].numel(), generator=generator)\n"
+            "    return (perturbed - images).flatten(1)[:, order].view_as(images)",
+            "add it to the image",
+        ),
     ],
     "rank_correlation": [
         (
@@ -92,4 +112,13 @@ WRONG = {
             "the mean, here 11",
         ),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "matrix_of_errors": (
+        "def matrix_of_errors(receivers, sets):\n"
+        "    return [[(m(x).argmax(dim=1) != y).float().mean() for m in receivers]\n"
+        "            for x, y in sets]"
+    ),
 }

@@ -33,6 +33,26 @@ WRONG = {
             "    return images + to * (perturbed - images).sign()",
             "the direction of the perturbation",
         ),
+        (
+            "def amplify(images, perturbed, to):\n"
+            "    change = perturbed - images\n"
+            "    return images + to * change / change.std(dim=(1, 2, 3), keepdim=True)",
+            "no mean is taken away",
+        ),
+        (
+            "def amplify(images, perturbed, to):\n"
+            "    change = perturbed - images\n"
+            "    size = change.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()\n"
+            "    return (images + to * change / size).clamp(0, 1)",
+            "do not clip",
+        ),
+        (
+            "def amplify(images, perturbed, to):\n"
+            "    change = perturbed - images\n"
+            "    size = change.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()\n"
+            "    return perturbed + to * change / size",
+            "it already has one",
+        ),
     ],
     "halves": [
         (
@@ -58,6 +78,24 @@ WRONG = {
             "    order = torch.randperm(rows, generator=torch.Generator().manual_seed(0))\n"
             "    return order[: rows // 2], order[rows // 2 :]",
             "another generator",
+        ),
+        (
+            "def halves(rows, generator):\n"
+            "    order = torch.randperm(rows)\n"
+            "    return order[: rows // 2], order[rows // 2 :]",
+            "the second time",
+        ),
+        (
+            "def halves(rows, generator):\n"
+            "    first = torch.rand(rows, generator=generator) < 0.5\n"
+            "    return first.nonzero()[:, 0], (~first).nonzero()[:, 0]",
+            "may differ by one",
+        ),
+        (
+            "def halves(rows, generator):\n"
+            "    order = torch.randperm(rows, generator=generator) + 1\n"
+            "    return order[: rows // 2], order[rows // 2 :]",
+            "from 0 to 100",
         ),
     ],
     "interval": [
@@ -101,5 +139,26 @@ WRONG = {
             "    return (noise - adversarial)[off].mean().item()",
             "the sign is turned",
         ),
+        (
+            "def mean_excess(adversarial, noise):\n"
+            "    off = ~torch.eye(len(noise), dtype=torch.bool)\n"
+            "    return (adversarial - noise)[off].clamp(min=0).mean().item()",
+            "with its sign",
+        ),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "halves": (
+        "def halves(rows, generator):\n"
+        "    order = torch.rand(rows, generator=generator).argsort().tolist()\n"
+        "    return sorted(order[::2]), sorted(order[1::2])"
+    ),
+    "amplify": (
+        "def amplify(images, perturbed, to):\n"
+        "    rows = [p - x for x, p in zip(images, perturbed)]\n"
+        "    rows = [r / r.square().mean().sqrt() for r in rows]\n"
+        "    return torch.stack([x + to * r for x, r in zip(images, rows)])"
+    ),
 }

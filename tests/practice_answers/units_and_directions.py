@@ -36,6 +36,19 @@ WRONG = {
             "    return q",
             "nearly all of one kind",
         ),
+        (
+            "def random_basis(d, generator):\n"
+            "    order = torch.randperm(d, generator=generator)\n"
+            "    signs = 2.0 * torch.randint(2, (d,), generator=generator) - 1\n"
+            "    return torch.eye(d)[:, order] * signs",
+            "a *Gaussian* matrix",
+        ),
+        (
+            "def random_basis(d, generator):\n"
+            "    q, r = torch.linalg.qr(torch.randn(d, d, dtype=torch.float64))\n"
+            "    return q * r.diagonal().sign()",
+            "the second time",
+        ),
     ],
     "pair_agreement": [
         (
@@ -69,6 +82,16 @@ WRONG = {
             "    return (features @ direction).topk(k).values",
             "wanted are the row numbers",
         ),
+        (
+            "def most_excited(features, direction, k):\n"
+            "    return torch.cosine_similarity(features, direction[None]).topk(k).indices",
+            "the inner product alone",
+        ),
+        (
+            "def most_excited(features, direction, k):\n"
+            "    return (features @ direction).argsort()[-k:]",
+            "the largest comes first",
+        ),
     ],
     "rotation_pvalue": [
         (
@@ -94,5 +117,37 @@ WRONG = {
             "    return 2 * min(upper, lower)",
             "cap it",
         ),
+        (
+            "def rotation_pvalue(natural, rotated):\n"
+            "    upper = (rotated >= natural).double().mean().item()\n"
+            "    lower = (rotated <= natural).double().mean().item()\n"
+            "    return min(1.0, max(2 * min(upper, lower), 2 / (len(rotated) + 1)))",
+            "above and below the line",
+        ),
     ],
+}
+
+# Right in another style: other types, loops for vectors.
+RIGHT = {
+    "random_basis": (
+        "def random_basis(d, generator):\n"
+        "    columns = []\n"
+        "    for _ in range(d):\n"
+        "        v = torch.randn(d, generator=generator, dtype=torch.float64)\n"
+        "        for u in columns:\n"
+        "            v = v - (u @ v) * u\n"
+        "        columns.append(v / v.norm())\n"
+        "    return torch.stack(columns, dim=1)"
+    ),
+    "most_excited": (
+        "def most_excited(features, direction, k):\n"
+        "    products = (features @ direction).tolist()\n"
+        "    return sorted(range(len(products)), key=products.__getitem__, reverse=True)[:k]"
+    ),
+    "rotation_pvalue": (
+        "def rotation_pvalue(natural, rotated):\n"
+        "    every = torch.cat([rotated, torch.tensor([natural])])\n"
+        "    upper, lower = (every >= natural).float(), (every <= natural).float()\n"
+        "    return (2 * torch.minimum(upper.mean(), lower.mean())).clamp(max=1)"
+    ),
 }
