@@ -1,10 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import torch
 
 
@@ -179,7 +182,59 @@ def noise_of_equal_norm(original, perturbed, seed):
     return original + (perturbed - original).norm(dim=1, keepdim=True) * drawn
 
 
+# %% q7: clips -> clipping makes the noise shorter
+def noise_of_equal_norm(original, perturbed, seed):
+    drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
+    drawn = drawn / drawn.norm(dim=1, keepdim=True)
+    return (original + (perturbed - original).norm(dim=1, keepdim=True) * drawn).clamp(0, 1)
+
+
 # %% q7: the norm of the batch -> each row has its own
 def noise_of_equal_norm(original, perturbed, seed):
     drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
     return original + (perturbed - original).norm() * drawn / drawn.norm()
+
+
+# %% q1: numpy -> full marks
+def l2_from_distortion(distortion, pixels):
+    return np.sqrt(np.float32(pixels) * np.float32(distortion) ** 2)
+
+
+my_distortion = torch.tensor(2 / my_side)
+
+
+# %% q3: loops, in double precision -> full marks
+def shortest_to_tie(weight, bias, x):
+    w = [b - a for a, b in zip(*weight.tolist(), strict=True)]
+    f = sum(a * b for a, b in zip(w, x.tolist(), strict=True)) + (bias[1] - bias[0]).item()
+    return torch.tensor([-f * a / sum(b * b for b in w) for a in w], dtype=torch.float64)
+
+
+my_shortest = shortest_to_tie(weight, bias, my_image)
+
+
+# %% q4: point by point -> full marks
+def objective(model, penalty, original, points, target):
+    values = []
+    for point in points.double():
+        logits = model(point.float()[None])[0].detach().double().numpy()
+        loss = np.log(np.exp(logits).sum()) - logits[target]
+        values.append(penalty * ((point - original) ** 2).sum().item() + loss)
+    return torch.tensor(np.array(values))
+
+
+# %% q5: powers of ten, recursively -> full marks
+def largest_success(succeeds, low, high, steps):
+    if steps == 0:
+        return Fraction(low)
+    middle = 10 ** ((math.log10(low) + math.log10(high)) / 2)
+    ends = (middle, high) if succeeds(middle) else (low, middle)
+    return largest_success(succeeds, *ends, steps - 1)
+
+
+# %% q7: numpy's generator -> full marks
+def noise_of_equal_norm(original, perturbed, seed):
+    noise = torch.from_numpy(np.random.default_rng(seed).normal(size=original.shape))
+    for row, change in zip(noise, perturbed - original, strict=True):
+        row *= change.norm() / row.norm()
+    return original + noise

@@ -1,11 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -121,6 +123,60 @@ def images_needed(p, s):
     return int(p * (1 - p) / s**2)
 
 
+# %% q5: rounds to the nearest -> round up
+def images_needed(p, s):
+    return round(p * (1 - p) / s**2)
+
+
+# %% q5: always one more -> it is enough
+def images_needed(p, s):
+    return int(p * (1 - p) / s**2) + 1
+
+
 # %% q5: the square of p -> is 2500, not
 def images_needed(p, s):
     return math.ceil(p * p * (1 - p) / s**2)
+
+
+# %% q1: counts the network itself -> full marks
+def learnt_numbers(widths):
+    layers = [nn.Linear(a, b) for a, b in pairwise(widths)]
+    return torch.tensor([p.numel() for layer in layers for p in layer.parameters()]).sum()
+
+
+my_count = np.int64(learnt_numbers(my_widths))
+
+
+# %% q2: in double precision -> full marks
+def decay_of_network(model, factors, reading):
+    parameters = [p.double() for p in model.parameters()]
+    total = torch.zeros((), dtype=torch.float64)
+    for factor, w, b in zip(factors, parameters[::2], parameters[1::2], strict=True):
+        if reading == "printed":
+            total += factor * (w**2).sum() / w.shape[0]
+        else:
+            total += factor * ((w**2).sum() + (b**2).sum()) / 2
+    return total
+
+
+# %% q3: loops -> full marks
+def gradient_of_loss(logits, labels):
+    found = torch.zeros(logits.shape, dtype=torch.float64)
+    for i, (row, y) in enumerate(zip(logits.tolist(), labels.tolist(), strict=True)):
+        powers = [math.exp(z - max(row)) for z in row]
+        for j, power in enumerate(powers):
+            found[i, j] = (power / sum(powers) - (j == y)) / len(logits)
+    return found
+
+
+# %% q5: counts upwards -> full marks
+def images_needed(p, s):
+    n = 1
+    while math.sqrt(p * (1 - p) / n) > s:
+        n += 1
+    return n
+
+
+# %% q5: numpy -> full marks
+def images_needed(p, s):
+    return np.ceil((np.sqrt(p * (1 - p)) / s) ** 2)
