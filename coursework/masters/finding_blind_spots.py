@@ -104,9 +104,12 @@ def test_converts_any_size(l2_from_distortion):
         norm, expected = l2_from_distortion(distortion, pixels), distortion * pixels**0.5
         assert hasattr(norm, "__float__"), "the function must return a number"
         norm = float(norm)
+        assert distortion == 0 or abs(norm - 28 * distortion) > 1e-6, (
+            f"that is right for 784 pixels, not for {pixels}: 784 must not be in the function"
+        )
         assert abs(norm - expected) < 1e-6 * (1 + expected), (
             f"for {pixels} pixels and distortion {distortion:g} the norm is {expected:.4g}, not "
-            f"{norm:.4g}: 784 must not be written into the function"
+            f"{norm:.4g}: compare the two formulas"
         )
 
 
@@ -354,6 +357,9 @@ def test_loss_only(objective):
     assert not torch.allclose(value, -expected), (
         "the sign of the loss: log-probabilities are negative"
     )
+    assert not torch.allclose(value, expected.expand(2) + 20), (
+        "the points are the image itself here: r is their difference, and costs nothing"
+    )
     assert torch.allclose(value, expected.expand(2), atol=1e-4), (
         f"the cross-entropy of class 1 is {float(expected):.3f} here, not {float(value[0]):.3f}"
     )
@@ -567,7 +573,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 
@@ -651,6 +657,12 @@ def test_norms(noise_of_equal_norm):
         "not answered yet: return images of the shape of the originals"
     )
     noisy = noisy.float()
+    assert not torch.allclose(noisy.norm(dim=1), sizes[:, 0], rtol=1e-3), (
+        "that is the noise alone: return the originals with noise"
+    )
+    assert not torch.allclose((noisy - perturbed).norm(dim=1), sizes[:, 0], rtol=1e-3), (
+        "the noise was added to the perturbed images: it takes the place of the perturbation"
+    )
     norms = (noisy - original).norm(dim=1)
     assert norms.min() > 0, "some rows are not changed at all"
     assert not bool(((noisy == 0) | (noisy == 1)).any()), (
@@ -689,6 +701,9 @@ def test_is_noise(noise_of_equal_norm):
     unit, along = noise / noise.norm(dim=1, keepdim=True), r / r.norm(dim=1, keepdim=True)
     assert (unit * along).sum(dim=1).abs().max() < 0.5, (
         "this is the perturbation again, or its opposite: a control must know nothing of it"
+    )
+    assert unit.sum(dim=1).abs().max() < 10, (
+        "nearly all pixels become brighter, or nearly all darker: Gaussian noise has mean zero"
     )
     alike = (unit @ unit.T).fill_diagonal_(0)
     assert alike.abs().max() < 0.5, "all rows have the same noise: draw it anew for each image"

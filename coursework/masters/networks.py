@@ -103,7 +103,7 @@ def test_counts_hidden_layers(learnt_numbers):
         found = int(found)
         assert found == expected, (
             f"the widths {widths} make {expected}, not {found}: a layer is joined to the one below "
-            "it, not to the pixels"
+            "it, not to the pixels, and each of its units has a bias"
         )
 
 
@@ -238,8 +238,8 @@ def test_several_layers(decay_of_network):
         swapped = (0.02 * terms[0] + 0.5 * terms[1]).item()
         assert abs(found.item() - swapped) > 1e-4 * swapped, "the factors are in the wrong order"
         assert abs(found.item() - expected) < 1e-4 * expected, (
-            f"{reading!r}: {expected:.4g} is expected, not {found.item():.4g}; each layer has a "
-            "factor and a number of units of its own"
+            f"for {reading!r}, {expected:.4g} is expected, not {found.item():.4g}; each layer has "
+            "a factor and a number of units of its own"
         )
 
 
@@ -422,7 +422,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 

@@ -127,7 +127,7 @@ def test_other_chances(draws_needed):
         )
         assert (found - 1) * math.log1p(-chance) > math.log(luck) - 1e-9, (
             f"{found} are enough for a chance of {chance:g} and a luck of {luck:g}, but so is one "
-            "less: was the luck used?"
+            "less: was the luck used, and nothing approximated?"
         )
     exactly = draws_needed(0.5, 0.25)
     assert exactly == 2, (
@@ -375,7 +375,10 @@ def test_random_classifiers(ball_of_errors):
                 assert abs(found - first) > 1e-4, (
                     "the class with the largest logit does not always prove the largest ball"
                 )
-            assert abs(found - expected) < 1e-3, f"{expected:.4g} is expected, not {found:.4g}"
+            assert abs(found - expected) < 1e-3, (
+                f"{expected:.4g} is expected, not {found:.4g}: how far ahead of the label a class "
+                "is, biases included, over the length of the difference of the two rows"
+            )
 
 
 # %%
@@ -492,7 +495,7 @@ def test_any_planes(noise_for_share):
         assert abs(misled - share) < 0.01 * share, (
             f"with s = {found:.4g} the planes at {near:g} and {far:g} are crossed with a "
             f"probability of {misled:.3g}, not {share:g}; is the interval wide enough at first, "
-            "and halved often enough?"
+            "halved often enough, and s returned, not its square?"
         )
 
 
@@ -563,7 +566,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 

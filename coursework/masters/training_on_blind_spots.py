@@ -94,7 +94,9 @@ def test_two_pixels(steepest_step):
     found = found.float()
     first = float(found[0, 0])
     assert first < 0.5, "the first pixel is the true class's logit: uphill for the loss is down"
-    assert abs(first - 0.4) > 1e-4, "that is FGSM: its step is longer than 0.1 in the L2 norm"
+    assert abs(first - 0.4) > 1e-4, (
+        "each pixel moved by 0.1, as in FGSM: longer than 0.1 in the L2 norm"
+    )
     assert abs(first - 0.45) > 1e-4, "divide the gradient by its norm: the step has a fixed length"
     expected = torch.tensor([[0.5 - 0.1 / 2**0.5, 0.5 + 0.1 / 2**0.5]])
     assert torch.allclose(found, expected, atol=1e-4), (
@@ -126,7 +128,7 @@ def test_batch(steepest_step):
     norms = (found - kept).norm(dim=1)
     assert float(norms.max()) < 1.5 * float(norms.min()), (
         "some images move much farther than others: divide by the norm of each image's gradient, "
-        "not by that of the batch"
+        "not by that of the batch, nor by its square"
     )
     assert torch.allclose(norms, torch.full((12,), 0.2), atol=1e-3), "each step has L2 norm 0.2"
     inputs = kept.clone().requires_grad_()
@@ -162,8 +164,8 @@ def test_edges(steepest_step):
     model.weight.data = torch.tensor([[1e-15, 0.0], [0.0, 0.0]])
     tiny = steepest_step(model, image, label, 0.1).float()
     assert abs(float((tiny - image).norm()) - 0.1) < 1e-3, (
-        "a tiny gradient has a direction too: what was added to its norm, or its lower limit, is "
-        "larger than the norm itself"
+        "a tiny gradient has a direction too, and the step its length: was something larger than "
+        "the norm added to it, or set as its lower limit?"
     )
 
 
@@ -354,6 +356,7 @@ def test_both_signs(luck_of_signs):
         ([1.0, -0.1, 2.0], 0.5, "a small difference of the other sign counts little"),
         ([-1.0, -2.0, -4.0], 0.25, "the size of the sum counts, also below zero"),
         ([0.1, 0.2, -0.3], 1.0, "a sum of zero is no evidence, whatever rounding makes of it"),
+        ([0.1, 0.2, 0.3, -0.3], 0.75, "sums that are equal but for rounding must count"),
         ([0.1, 0.2, 0.3, 0.4, -0.2], 0.25, "sums that are equal but for rounding must count"),
         ([2.0] * 8, 2 / 256, "eight seeds have 256 choices of signs"),
     ]
@@ -498,8 +501,8 @@ def test_beside_an_attack(worst_loss):
                 found, expected, atol=1e-3
             ), "right for the label +1, wrong for -1: the perturbation depends on the label"
             assert torch.allclose(found, expected, atol=1e-3), (
-                f"{norm!r}, length {length:g}: an attack makes a loss of {float(expected[0]):.4g}, "
-                f"you say {float(found[0]):.4g}; is the bias in it?"
+                f"for {norm!r} and length {length:g} an attack makes a loss of "
+                f"{float(expected[0]):.4g}, you say {float(found[0]):.4g}; is the bias in it?"
             )
 
 
@@ -567,7 +570,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 

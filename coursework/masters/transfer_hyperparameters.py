@@ -137,7 +137,7 @@ def test_four_images(fates):
         "and each image has one fate"
     )
     for fate, share in found.items():
-        assert abs(share - 0.25) < 1e-6, f"{fate!r} has one image of four, not {share:.3g}"
+        assert abs(share - 0.25) < 1e-6, f"the fate {fate!r} has one image of four, not {share:.3g}"
 
 
 # %%
@@ -162,8 +162,8 @@ def test_many_images(fates):
         count[fate] += 1
     for fate, expected in count.items():
         assert abs(found[fate] - expected / 500) < 1e-6, (
-            f"{fate!r} has a share of {expected / 500:.3f} here, not {found[fate]:.3f}; whether "
-            "the reading changed is not the question, compare with labels and targets"
+            f"the fate {fate!r} has a share of {expected / 500:.3f} here, not {found[fate]:.3f}; "
+            "compare the readings with labels and targets, not only with each other"
         )
 
 
@@ -403,7 +403,10 @@ def test_inputs_stay(to_pooled_size):
     found = to_pooled_size(images, perturbed, 3.0)
     assert isinstance(found, torch.Tensor), "return a tensor"
     found = found.float()
-    assert torch.allclose(found, torch.full((2, 3), 3.0)), "a factor may be above 1: do not clip"
+    assert not torch.allclose(found, perturbed), "a factor may be above 1: do not clip"
+    assert torch.allclose(found, torch.full((2, 3), 3.0)), (
+        "changes of 1 in every pixel have the pooled distortion 1, so the factor is 3 here"
+    )
     again = to_pooled_size(images, found, 3.0).float()
     assert torch.allclose(again, found), "what has the wanted size must stay as it is"
 
@@ -475,6 +478,7 @@ def test_plane(length_needed):
         "that is the multiple, or the distance straight to the boundary; wanted is the length of "
         "the way along the direction, which is longer"
     )
+    assert found != 0, "without the biases the logits tie at x already: they count"
     assert found > 0, "a length is not negative: class 0 leads, and the direction helps class 1"
     assert abs(found - 4) < 1e-3, f"at 60 degrees the way is twice as long: 4, not {found:.4g}"
 
@@ -580,7 +584,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 

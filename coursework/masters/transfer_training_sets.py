@@ -541,7 +541,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 

@@ -92,8 +92,8 @@ def test_two_features(dimensions_for):
     found = int(found)
     assert found != 0, "the first direction alone is one, not none: count from one"
     assert found == 1, (
-        "one direction holds 90 % here: order the directions by variance, the largest first, and "
-        "take variances, not standard deviations"
+        "one direction holds 90 % here: order the directions by variance, the largest first, take "
+        "variances, not standard deviations, and count none too many"
     )
     assert dimensions_for(features, 0.95) == 2, "one direction holds 90 %, which is not 95 %"
 
@@ -124,8 +124,10 @@ def test_correlated(dimensions_for):
             f"{expected} directions are needed for {share}, not {found}: the units are correlated "
             "here, so their own variances do not tell; take those along the principal directions"
         )
-        assert dimensions_for(features + 50.0, share) == expected, (
-            "the answer changed when a constant was added to all features: subtract their mean"
+        moved = features + torch.tensor([50.0, -20.0, 0.0, 10.0, 30.0, 5.0])
+        assert dimensions_for(moved, share) == expected, (
+            "the answer changed when a constant was added to each feature: subtract their means, "
+            "each unit's own"
         )
 
 
@@ -482,7 +484,7 @@ failure_message: "A prediction was made."
 def test_predicted(prediction):
     assert isinstance(prediction, str), 'not answered yet: set prediction to "a", "b", "c" or "d"'
     assert prediction.strip().lower() in ("a", "b", "c", "d"), (
-        f'{prediction[:20]!r} is none of "a", "b", "c" and "d"'
+        f'the answer {prediction[:20]!r} is none of "a", "b", "c" and "d"'
     )
 
 

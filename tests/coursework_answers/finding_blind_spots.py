@@ -182,6 +182,33 @@ def noise_of_equal_norm(original, perturbed, seed):
     return original + (perturbed - original).norm(dim=1, keepdim=True) * drawn
 
 
+# %% q4: the norm of the points -> r is their difference
+def objective(model, penalty, original, points, target):
+    loss = -model(points).log_softmax(dim=1)[:, target]
+    return penalty * points.square().sum(dim=1) + loss
+
+
+# %% q7: uniform, above zero -> mean zero
+def noise_of_equal_norm(original, perturbed, seed):
+    drawn = torch.rand(original.shape, generator=torch.Generator().manual_seed(seed))
+    drawn = drawn / drawn.norm(dim=1, keepdim=True)
+    return original + (perturbed - original).norm(dim=1, keepdim=True) * drawn
+
+
+# %% q7: on top of the perturbation -> takes the place
+def noise_of_equal_norm(original, perturbed, seed):
+    drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
+    drawn = drawn / drawn.norm(dim=1, keepdim=True)
+    return perturbed + (perturbed - original).norm(dim=1, keepdim=True) * drawn
+
+
+# %% q7: the noise alone -> the noise alone
+def noise_of_equal_norm(original, perturbed, seed):
+    drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))
+    drawn = drawn / drawn.norm(dim=1, keepdim=True)
+    return (perturbed - original).norm(dim=1, keepdim=True) * drawn
+
+
 # %% q7: clips -> clipping makes the noise shorter
 def noise_of_equal_norm(original, perturbed, seed):
     drawn = torch.randn(original.shape, generator=torch.Generator().manual_seed(seed))

@@ -91,6 +91,15 @@ def stretch_from_below(forward, backward, size, steps, seed):
     return float(forward(v).norm() / v.norm())
 
 
+# %% q2: returns the length of the vector -> apply W to it
+def stretch_from_below(forward, backward, size, steps, seed):
+    v = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    for _ in range(steps):
+        u = forward(v)
+        v = backward(u / u.norm())
+    return float(v.norm())
+
+
 # %% q2: starts with ones -> makes (1, 1, 1) vanish
 def stretch_from_below(forward, backward, size, steps, seed):
     v = torch.ones(size) / size**0.5

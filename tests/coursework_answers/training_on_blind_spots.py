@@ -31,7 +31,7 @@ def steepest_step(model, images, labels, length):
     return (images - length * slope / norm).clamp(0, 1)
 
 
-# %% q1: FGSM -> that is FGSM
+# %% q1: FGSM -> as in FGSM
 def steepest_step(model, images, labels, length):
     return (images + length * slope_of(model, images, labels).sign()).clamp(0, 1)
 
@@ -123,6 +123,12 @@ def luck_of_signs(differences):
 def luck_of_signs(differences):
     sums = sums_of(differences)
     return sum(abs(s) >= abs(math.fsum(differences)) + 1e-16 for s in sums) / len(sums)
+
+
+# %% q3: no tolerance -> equal but for rounding
+def luck_of_signs(differences):
+    sums = sums_of(differences)
+    return sum(abs(s) >= abs(sum(differences)) for s in sums) / len(sums)
 
 
 # %% q3: one comparison -> single comparison

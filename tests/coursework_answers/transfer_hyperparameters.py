@@ -123,6 +123,12 @@ def length_needed(weight, bias, x, direction):
     return ((normal @ x + bias[1] - bias[0]) / (normal @ way)).item()
 
 
+# %% q4: no biases -> without the biases
+def length_needed(weight, bias, x, direction):
+    normal = weight[1] - weight[0]
+    return -((normal @ x) / (normal @ (direction / direction.norm()))).item()
+
+
 # %% q4: backwards, too -> the length is infinite
 def length_needed(weight, bias, x, direction):
     normal = weight[1] - weight[0]

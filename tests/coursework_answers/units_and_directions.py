@@ -28,6 +28,12 @@ def dimensions_for(features, share):
     return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
 
 
+# %% q1: one mean for all units -> each unit's own
+def dimensions_for(features, share):
+    spectrum = torch.linalg.svdvals(features - features.mean()).square()
+    return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
+
+
 # %% q1: not centred -> subtract their mean
 def dimensions_for(features, share):
     spectrum = torch.linalg.svdvals(features).square()
