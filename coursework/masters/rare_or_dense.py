@@ -604,8 +604,8 @@ def test_prediction(prediction):
 # an image an *error* if another class than its own is strictly ahead in them. One image is read
 # correctly, strictly too. Show that the errors are not dense. Show that there is either no error at
 # all, or a set of errors of positive volume. (Leave the box aside, and let all images around an
-# image have its class.) Then say in one or two sentences why neither contradicts "there is an
-# adversarial image near virtually every test image".
+# image have its class.) Then say in one or two sentences why neither contradicts the paper's claim
+# that adversarial images are found near virtually every test image.
 
 # %% [raw]
 # # BEGIN SOLUTION
