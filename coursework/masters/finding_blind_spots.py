@@ -54,8 +54,8 @@ my_image = candidates[mine.seed % 50]
 # %% [markdown]
 # **Question 1: convert (2 points).** The paper, as reported, measures a perturbation $r$ of $m$
 # pixels by its *distortion*, $\sqrt{\sum_i r_i^2 / m}$. Write the function that gives its L2 norm.
-# Then: a perturbation of your imaginary picture, `my_side` pixels wide and as many high, has L2 norm
-# 2. What is its distortion?
+# Then: a perturbation of your imaginary picture, `my_side` pixels wide and as many high, has the
+# L2 norm 2. What is its distortion?
 
 # %% [raw]
 # # BEGIN SOLUTION
