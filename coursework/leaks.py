@@ -33,7 +33,9 @@ def secret_lines(folder: Path, assignment: Assignment) -> set[str]:
                 secret |= _lines([test])
             else:
                 known |= _lines([test])
-    ordinary = re.compile(r"import |.*isinstance\(|\w+ = torch\.Generator|\W*\w*\W*$")
+    ordinary = re.compile(
+        r"import |.*isinstance\(|\w+ = torch\.Generator|(\w+) = (float|int)\(\1\)$|\W*\w*\W*$"
+    )
     return {x for x in secret - known if len(x) >= SHORTEST and not ordinary.match(x)}
 
 

@@ -6,9 +6,12 @@ A whole class, with its hostile members, is graded by `make check-grading`.
 import json
 import re
 from dataclasses import asdict
+from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
@@ -30,14 +33,19 @@ def built(tmp_path_factory):
     return folder, {master.stem: editions.build(master, folder) for master in editions.masters()}
 
 
-def wrong_answers():
+def other_answers():
+    """Typical answers: chapter, question, code, and the hint that it must get or "full marks"."""
     for name in NAMES:
         text = (ROOT / "tests" / "coursework_answers" / f"{name}.py").read_text(encoding="utf-8")
         head, *cells = re.split(r"^# %% ", text, flags=re.M)
         for cell in cells:
             title, code = cell.split("\n", 1)
-            question, wrong, hint = re.fullmatch(r"(\w+): (.+) -> (.+)", title).groups()
-            yield pytest.param(name, question, head + code, hint, id=f"{name}-{question}-{wrong}")
+            question, which, hint = re.fullmatch(r"(\w+): (.+) -> (.+)", title).groups()
+            yield pytest.param(name, question, head + code, hint, id=f"{name}-{question}-{which}")
+
+
+RIGHT = [p for p in other_answers() if p.values[3] == "full marks"]
+WRONG = [p for p in other_answers() if p.values[3] != "full marks"]
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +76,7 @@ def test_the_stub_gets_nothing_politely(built, name):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_question_has_wrong_answers_tests_and_points(built, name):
     assignment = built[1][name]
-    wrong = [p.values[1] for p in wrong_answers() if p.values[0] == name]
+    wrong = [p.values[1] for p in WRONG if p.values[0] == name]
     for question in assignment.questions:
         assert question.title and question.points
         if question.rubric is None:
@@ -85,7 +93,15 @@ def test_every_question_has_wrong_answers_tests_and_points(built, name):
             )
 
 
-@pytest.mark.parametrize(("name", "question", "code", "hint"), [*wrong_answers()])
+@pytest.mark.parametrize(("name", "question", "code", "hint"), RIGHT)
+def test_another_style_gets_full_marks(built, solved, name, question, code, hint):
+    answers = solved[name]("ada")
+    exec(code, answers)
+    result = checks.run_tests({question: built[1][name].tests[question]}, answers)[question]
+    assert not result["failed"] and result["points"] == result["possible"]
+
+
+@pytest.mark.parametrize(("name", "question", "code", "hint"), WRONG)
 def test_a_wrong_answer_gets_its_hint(built, solved, name, question, code, hint):
     answers = solved[name]("ada")
     exec(code, answers)
@@ -309,6 +325,11 @@ VALUES = [
     {"a": [1.0], 2: None},
     float("inf"),
 ]
+
+
+def test_other_numbers_cross_the_border_as_floats():
+    for value in (Fraction(1, 4), Decimal("0.25"), np.float32(0.25)):
+        assert unpack(pack(value, []), None) == 0.25
 
 
 @pytest.mark.parametrize("value", VALUES, ids=str)

@@ -9,6 +9,8 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from decimal import Decimal
+from fractions import Fraction
 from multiprocessing.connection import Connection
 from types import FunctionType
 from typing import Any
@@ -51,6 +53,8 @@ def pack(value: Any, functions: list[Any], *, whole: bool = False) -> Any:
 
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, Fraction | Decimal):
+        value = float(value)
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if value is ...:

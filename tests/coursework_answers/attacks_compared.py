@@ -1,9 +1,12 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
+
+import torch
 
 
 # %% q1: does not sort -> sort them first
@@ -113,3 +116,40 @@ prediction = "b"
 
 # %% q4: above both -> never above either
 prediction = "d"
+
+
+# %% q1: one length after the other -> full marks
+def length_to_fool(lengths, share):
+    for length in sorted(lengths):
+        if (lengths <= length).double().mean() >= share - 1e-12:
+            return length
+    return math.inf
+
+
+my_half = length_to_fool(my_lengths, 0.5)
+
+
+# %% q2: by the share of the way -> full marks
+def pull_back(fools, original, adversarial, steps):
+    near, far = 0.0, 1.0
+    way = adversarial.double() - original
+    for _ in range(steps):
+        t = (near + far) / 2
+        near, far = (near, t) if fools((original + t * way).float()) else (t, far)
+    return original + far * way
+
+
+# %% q3: loops, and a list -> full marks
+def nearest_class(weight, bias, x):
+    logits = [float(w @ x + b) for w, b in zip(weight, bias, strict=True)]
+    read = max(range(len(logits)), key=logits.__getitem__)
+    reach = {
+        c: (logits[read] - logits[c]) / torch.dist(weight[read], weight[c])
+        for c in range(len(logits))
+        if c != read
+    }
+    best = min(reach, key=reach.get)
+    return [torch.tensor(best), reach[best]]
+
+
+my_nearest = nearest_class(weight, bias, my_image)

@@ -1,10 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import torch
 
 
@@ -221,3 +224,81 @@ def borrowed(original, perturbed, seed):
     change = perturbed - original
     norm = change.norm(dim=1, keepdim=True)
     return original + norm * (change / norm).roll(1, dims=0)
+
+
+# %% q4: the norm of the points -> r is their difference
+def objective(model, penalty, original, points, target):
+    logits = model(points)
+    lead = logits.max(dim=1).values - logits[:, target]
+    return penalty * points.square().sum(dim=1) + lead
+
+
+# %% q7: the perturbation alone -> the perturbation alone
+def borrowed(original, perturbed, seed):
+    change = perturbed - original
+    norm = change.norm(dim=1, keepdim=True)
+    shift = 1 + seed % (len(change) - 1)
+    return norm * (change / norm).roll(shift, dims=0)
+
+
+# %% q7: clips -> do not clip
+def borrowed(original, perturbed, seed):
+    change = perturbed - original
+    norm = change.norm(dim=1, keepdim=True)
+    shift = 1 + seed % (len(change) - 1)
+    return (original + norm * (change / norm).roll(shift, dims=0)).clamp(0, 1)
+
+
+# %% q1: numpy -> full marks
+def pooled_distortion(norms, pixels):
+    return np.sqrt(np.mean(np.square(norms)) / pixels)
+
+
+my_distortion = torch.tensor(math.sqrt(5) / my_side)
+
+
+# %% q3: loops, in double precision -> full marks
+def cheapest_to_tie(weight, bias, x, cost):
+    w = [b - a for a, b in zip(*weight.tolist(), strict=True)]
+    f = sum(a * b for a, b in zip(w, x.tolist(), strict=True)) + (bias[1] - bias[0]).item()
+    total = sum(a * a / c for a, c in zip(w, cost.tolist(), strict=True))
+    step = [-f * a / c / total for a, c in zip(w, cost.tolist(), strict=True)]
+    return torch.tensor(step, dtype=torch.float64)
+
+
+my_cheapest = cheapest_to_tie(weight, bias, my_image, my_cost)
+
+
+# %% q4: point by point, without the target -> full marks
+def objective(model, penalty, original, points, target):
+    values = []
+    for point in points.double():
+        logits = model(point.float()[None])[0].tolist()
+        others = [z for c, z in enumerate(logits) if c != target]
+        lead = max(0, max(others) - logits[target])
+        values.append(penalty * ((point - original) ** 2).sum().item() + lead)
+    return torch.tensor(values, dtype=torch.float64)
+
+
+# %% q5: a list of exponents -> full marks
+def bracket(succeeds, start, factor):
+    k = 0
+    if succeeds(start):
+        while succeeds(Fraction(factor) ** (k + 1) * Fraction(start)):
+            k += 1
+    else:
+        k = -1
+        while not succeeds(Fraction(factor) ** k * Fraction(start)):
+            k -= 1
+    return [Fraction(factor) ** k * Fraction(start), Fraction(factor) ** (k + 1) * Fraction(start)]
+
+
+# %% q7: row by row, numpy's generator, several from one lender -> full marks
+def borrowed(original, perturbed, seed):
+    draws = np.random.default_rng(seed)
+    given = original.double().clone()
+    for i in range(len(original)):
+        j = draws.choice([k for k in range(len(original)) if k != i])
+        r = (perturbed[j] - original[j]).double()
+        given[i] += r / r.norm() * (perturbed[i] - original[i]).norm()
+    return given

@@ -1,11 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -171,6 +173,71 @@ def images_needed(p, s):
     return int(p * (1 - p) / s**2)
 
 
+# %% q5: rounds to the nearest -> round up
+def images_needed(p, s):
+    return round(p * (1 - p) / s**2)
+
+
+# %% q5: always one more -> it is enough
+def images_needed(p, s):
+    return int(p * (1 - p) / s**2) + 1
+
+
 # %% q5: the square of p -> is 2500, not
 def images_needed(p, s):
     return math.ceil(p * p * (1 - p) / s**2)
+
+
+# %% q1: counts the network itself -> full marks
+def learnt_numbers(side, channels, kernel, classes):
+    layers = [nn.Conv2d(a, b, kernel, stride=2) for a, b in pairwise(channels)]
+    image = torch.zeros(1, channels[0], side, side)
+    layers += [nn.Linear(nn.Sequential(*layers)(image).numel(), classes)]
+    return torch.tensor([p.numel() for layer in layers for p in layer.parameters()]).sum()
+
+
+my_count = np.int64(learnt_numbers(8, my_channels, 3, 10))
+
+
+# %% q2: by autograd, in double precision -> full marks
+def decayed(model, factor, rate, reading):
+    found = []
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            w = layer.weight.detach().double().requires_grad_()
+            b = layer.bias.detach().double().requires_grad_()
+            if reading == "printed":
+                loss = factor * (w**2).sum() / w.shape[0] + 0 * b.sum()
+            else:
+                loss = factor / 2 * ((w**2).sum() + (b**2).sum())
+            loss.backward()
+            found += [w - rate * w.grad, b - rate * b.grad]
+    return tuple(found)
+
+
+# %% q2: numpy -> full marks
+def same_step(factor, units):
+    return np.float32(2) * np.float32(factor) / units
+
+
+# %% q3: loops -> full marks
+def gradient_of_loss(logits, labels):
+    found = torch.zeros(logits.shape, dtype=torch.float64)
+    for i, (row, y) in enumerate(zip(logits.tolist(), labels.tolist(), strict=True)):
+        powers = [math.exp(z - max(row)) for z in row]
+        for j, power in enumerate(powers):
+            found[i, j] = (power / sum(powers) - (j == y)) / len(logits)
+    return found
+
+
+# %% q5: counts upwards -> full marks
+def images_needed(p, s):
+    n = 1
+    while math.sqrt(p * (1 - p) / n) > s:
+        n += 1
+    return n
+
+
+# %% q5: numpy -> full marks
+def images_needed(p, s):
+    return np.ceil((np.sqrt(p * (1 - p)) / s) ** 2)

@@ -1,11 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
 from statistics import NormalDist
 
+import numpy as np
 import torch
 
 PHI = NormalDist().cdf
@@ -47,6 +49,11 @@ def draws_needed(chance, luck):
 # %% q1: always one in twenty -> was the luck used
 def draws_needed(chance, luck):
     return math.ceil(math.log(0.05) / math.log1p(-chance))
+
+
+# %% q1: always one more -> at most that is allowed
+def draws_needed(chance, luck):
+    return int(math.log(luck) / math.log1p(-chance)) + 1
 
 
 # %% q1: loses digits -> most digits
@@ -111,6 +118,12 @@ def ball_of_errors(weight, bias, x, label):
     return float(torch.cat([radii[:said], radii[said + 1 :]]).min())
 
 
+# %% q3: with the class itself -> against itself
+def ball_of_errors(weight, bias, x, label):
+    logits = weight @ x + bias
+    return float(((logits - logits[label]) / (weight - weight[label]).norm(dim=1)).max())
+
+
 # %% q3: the smallest ball -> the smallest of the balls
 def ball_of_errors(weight, bias, x, label):
     return max(0.0, float(balls(weight, bias, x, label).min()))
@@ -156,6 +169,16 @@ def noise_for_share(near, far, share):
     return solve(lambda s: 2 * PHI(-near / s), share)
 
 
+# %% q4: an interval that is too short -> wide enough
+def noise_for_share(near, far, share):
+    low, high = 0.0, 10.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        misled = PHI(-near / middle) + PHI(-far / middle)
+        low, high = (middle, high) if misled < share else (low, middle)
+    return high
+
+
 # %% q4: the other share -> not 0.1
 my_noise = noise_for_share(my_near, my_far, 0.9)
 
@@ -167,3 +190,48 @@ prediction = "b"
 
 # %% q5: the axes -> has no axes
 prediction = "d"
+
+
+# %% q1: numpy -> full marks
+def draws_needed(chance, luck):
+    return np.ceil(np.log(luck) / np.log1p(-chance))
+
+
+my_draws = draws_needed(my_chance, 0.01)
+
+
+# %% q2: differences -> full marks
+def runs_of_errors(classes, labels):
+    wrong = torch.nn.functional.pad((classes != labels[:, None]).int(), (1, 1))
+    found = torch.zeros(len(classes), 2)
+    for i, line in enumerate(wrong):
+        starts, ends = (line.diff() == 1).nonzero()[:, 0], (line.diff() == -1).nonzero()[:, 0]
+        found[i, 0] = len(starts)
+        found[i, 1] = (ends - starts).max() if len(starts) else 0
+    return found
+
+
+# %% q3: a whole number, or a tensor -> full marks
+def ball_of_errors(weight, bias, x, label):
+    logits, best = weight @ x + bias, 0
+    for c in range(len(logits)):
+        if c != label:
+            best = max(best, (logits[c] - logits[label]) / torch.dist(weight[c], weight[label]))
+    return best
+
+
+my_ball = ball_of_errors(weight, bias, my_misread, mine.digit)
+
+
+# %% q4: Newton's method -> full marks
+def noise_for_share(near, far, share):
+    u = 0.1
+    normal = NormalDist()
+    for _ in range(200):
+        gap = normal.cdf(-near * u) + normal.cdf(-far * u) - share
+        slope = near * normal.pdf(near * u) + far * normal.pdf(far * u)
+        u = min(max(u + gap / slope, u / 2), 2 * u)
+    return torch.tensor(1 / u)
+
+
+my_noise = noise_for_share(my_near, my_far, 0.1)

@@ -1,6 +1,7 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
@@ -88,6 +89,15 @@ def stretch_from_below(forward, backward, size, steps, seed):
     for _ in range(steps):
         v = backward(forward(v))
     return float(forward(v).norm() / v.norm())
+
+
+# %% q2: returns the length of the vector -> apply W to it
+def stretch_from_below(forward, backward, size, steps, seed):
+    v = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+    for _ in range(steps):
+        u = forward(v)
+        v = backward(u / u.norm())
+    return float(v.norm())
 
 
 # %% q2: starts with ones -> makes (1, 1, 1) vanish
@@ -180,3 +190,59 @@ prediction = "c"
 
 # %% q5: once -> so are their errors
 prediction = "d"
+
+
+# %% q1: whole numbers and tensors -> full marks
+def product_of_layers(model):
+    found = 1
+    for layer in model:
+        if isinstance(layer, nn.Linear):
+            w = layer.weight.detach().double()
+            found = found * torch.linalg.eigvalsh(w @ w.T)[-1] ** 0.5
+        if isinstance(layer, nn.Sigmoid):
+            found = found / 4
+        if isinstance(layer, nn.MaxPool2d):
+            found *= -(-layer.kernel_size // layer.stride)
+    return found
+
+
+my_product = product_of_layers(my_network)
+
+
+# %% q2: in double precision -> full marks
+def stretch_from_below(forward, backward, size, steps, seed):
+    v = torch.randn(size, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+    for _ in range(steps):
+        v = backward(forward(v))
+        v /= v.norm()
+    return forward(v).norm() / v.norm()
+
+
+# %% q3: loops -> full marks
+def guaranteed(logits, labels, pair):
+    lengths = []
+    for row, y in zip(logits, labels, strict=True):
+        lengths.append(min((row[y] - z) / pair[y, j] for j, z in enumerate(row) if j != y))
+    return torch.tensor([max(0, float(length)) for length in lengths], dtype=torch.float64)
+
+
+my_share = (
+    guaranteed(
+        my_images @ weight.T + bias,
+        torch.full((len(my_images),), mine.digit),
+        torch.tensor([[torch.dist(a, b) for a in weight] for b in weight]),
+    )
+    .gt(my_length)
+    .float()
+    .mean()
+)
+
+
+# %% q4: takes away what is too much, in double precision -> full marks
+def nearest_with_norm(weight, largest):
+    found = weight.double()
+    u, s, v = torch.linalg.svd(found)
+    for i, value in enumerate(s):
+        if value > largest:
+            found = found - (value - largest) * torch.outer(u[:, i], v[i])
+    return found

@@ -1,11 +1,14 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import itertools
 import math
+from fractions import Fraction
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,7 +31,7 @@ def steepest_step(model, images, labels, length):
     return (images - length * slope / norm).clamp(0, 1)
 
 
-# %% q1: FGSM -> that is FGSM
+# %% q1: FGSM -> as in FGSM
 def steepest_step(model, images, labels, length):
     return (images + length * slope_of(model, images, labels).sign()).clamp(0, 1)
 
@@ -122,6 +125,12 @@ def luck_of_signs(differences):
     return sum(abs(s) >= abs(math.fsum(differences)) + 1e-16 for s in sums) / len(sums)
 
 
+# %% q3: no tolerance -> equal but for rounding
+def luck_of_signs(differences):
+    sums = sums_of(differences)
+    return sum(abs(s) >= abs(sum(differences)) for s in sums) / len(sums)
+
+
 # %% q3: one comparison -> single comparison
 my_seeds = 6
 
@@ -181,3 +190,51 @@ prediction = "c"
 
 # %% q5: the direction -> the size is not free
 prediction = "d"
+
+
+# %% q1: image by image, in double precision -> full marks
+def steepest_step(model, images, labels, length):
+    moved = []
+    for image, label in zip(images, labels, strict=True):
+        inputs = image.clone()[None].requires_grad_()
+        nn.functional.cross_entropy(model(inputs), label[None]).backward()
+        slope = inputs.grad[0].double()
+        if slope.norm() > 0:
+            image = (image + length * slope / slope.norm()).clip(0, 1)
+        moved.append(image.double())
+    return torch.stack(moved)
+
+
+# %% q2: renewal by renewal -> full marks
+def share_left(places, refresh, every, updates):
+    left = 1
+    for update in range(1, updates + 1):
+        if update % every == 0:
+            left *= Fraction(places - refresh, places)
+    return left
+
+
+my_half = 0.0
+while share_left(my_places, my_refresh, my_every, int(my_half)) >= 0.5:
+    my_half += my_every
+
+
+# %% q3: binary numbers -> full marks
+def luck_of_signs(differences):
+    d = torch.tensor(differences, dtype=torch.float64)
+    codes = torch.arange(2 ** len(d))[:, None] >> torch.arange(len(d)) & 1
+    sums = ((1 - 2 * codes).double() @ d).abs()
+    return (sums > sums[0] - 1e-12).double().mean()
+
+
+my_seeds = 1
+while 2 / 2**my_seeds > 0.05 / my_settings:
+    my_seeds += 1
+my_seeds = np.ceil(my_seeds)
+
+
+# %% q4: image by image, in double precision -> full marks
+def worst_loss(weight, bias, images, labels, length, norm):
+    lost = length * float(torch.linalg.vector_norm(weight, 2 if norm == "l2" else 1))
+    margins = [float(y) * (float(x @ weight) + bias) for x, y in zip(images, labels, strict=True)]
+    return torch.tensor([np.logaddexp(0, lost - m) for m in margins], dtype=torch.float64)

@@ -1,10 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import torch
 
 
@@ -120,6 +123,12 @@ def length_needed(weight, bias, x, direction):
     return ((normal @ x + bias[1] - bias[0]) / (normal @ way)).item()
 
 
+# %% q4: no biases -> without the biases
+def length_needed(weight, bias, x, direction):
+    normal = weight[1] - weight[0]
+    return -((normal @ x) / (normal @ (direction / direction.norm()))).item()
+
+
 # %% q4: backwards, too -> the length is infinite
 def length_needed(weight, bias, x, direction):
     normal = weight[1] - weight[0]
@@ -138,3 +147,48 @@ prediction = "c"
 
 # %% q5: shorter ones -> stay where they are
 prediction = "d"
+
+
+# %% q1: image by image -> full marks
+def fates(before, after, labels, targets):
+    count = {"right": 0, "target": 0, "already": 0, "other": 0}
+    for b, a, y, t in zip(before, after, labels, targets, strict=True):
+        fate = "other"
+        if b != y:
+            fate = "already"
+        elif a == t:
+            fate = "target"
+        elif a == y:
+            fate = "right"
+        count[fate] += 1
+    return {fate: torch.tensor(n / len(labels)) for fate, n in count.items()}
+
+
+my_fates = fates(my_before, my_after, my_labels, my_targets)
+
+
+# %% q2: minimum of whole numbers -> full marks
+def paired_test(perturbed, noisy):
+    pairs = [(p, q) for p, q in zip(perturbed.tolist(), noisy.tolist(), strict=True) if p != q]
+    k = min(pairs.count((True, False)), pairs.count((False, True)))
+    tail = sum(Fraction(math.comb(len(pairs), j), 2 ** len(pairs)) for j in range(k + 1))
+    return min(1, 2 * tail)
+
+
+# %% q3: numpy, in double precision -> full marks
+def to_pooled_size(images, perturbed, size):
+    change = (perturbed - images).double().numpy()
+    factor = size / np.sqrt((change**2).mean())
+    return images + torch.from_numpy(factor * change)
+
+
+# %% q4: the length of the multiple -> full marks
+def length_needed(weight, bias, x, direction):
+    gap = (weight[0] - weight[1]) @ x + bias[0] - bias[1]
+    speed = (weight[1] - weight[0]) @ direction
+    if speed <= 0:
+        return np.float32(np.inf)
+    return (gap / speed * direction).norm()
+
+
+my_length = length_needed(receiver_weight, receiver_bias, my_image, my_direction)

@@ -1,10 +1,13 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
 import math
+import random
 
+import numpy as np
 import torch
 
 
@@ -130,3 +133,47 @@ prediction = "b"
 
 # %% q5: less adversarial -> well beyond 0.1
 prediction = "d"
+
+
+# %% q1: by the norms -> full marks
+def growth(found, to, pixels, measure):
+    before = found * np.sqrt(pixels)
+    return torch.tensor(to if measure == "norm" else to * np.sqrt(pixels)) / before
+
+
+my_factor = growth(my_found, 0.1, my_side**2, "norm")
+
+
+# %% q2: deals cards, into lists -> full marks
+def balanced_halves(labels, seed):
+    rows = list(range(len(labels)))
+    random.Random(seed).shuffle(rows)
+    rows.sort(key=lambda row: int(labels[row]))
+    halves = [], []
+    for turn, row in enumerate(rows):
+        halves[turn % 2].append(row)
+    return [*halves]
+
+
+my_halves = balanced_halves(my_labels, 77)
+
+
+# %% q3: pixel by pixel where it meets the edge -> full marks
+def factor_in_box(image, change, to):
+    image, change = image.double(), change.double()
+    edge = torch.where(change > 0, 1 - image, image)
+    reach = torch.where(change != 0, edge / change.abs(), 0.0)
+    for t in sorted([0.0, *reach.tolist()]):
+        free = (reach > t) & (change != 0)
+        fixed = (edge[~free & (change != 0)] ** 2).sum()
+        squared = (to**2 * len(image) - fixed) / (change[free] ** 2).sum()
+        later = reach[free].min() if free.any() else 0
+        if free.any() and 0 <= squared <= later**2:
+            return squared**0.5
+    return torch.tensor(math.inf)
+
+
+# %% q4: tensors, in a list -> full marks
+def costs(rates):
+    shape, half, both = (rates["twin"].mean() - rates[k].mean() for k in ("shape", "half", "all"))
+    return [shape, half, both - (shape + half)]

@@ -1,8 +1,12 @@
-"""Typical wrong answers, and words of the hint that each must get.
+"""Typical wrong answers, and correct ones in another style.
 
-Cells `# %% question: what is wrong -> words of the hint`. Each is run after the solution.
+Cells `# %% question: what is wrong -> words of the hint that it must get`, or `... -> full marks`.
+Each is run after the solution.
 """
 
+from fractions import Fraction
+
+import numpy as np
 import torch
 
 
@@ -21,6 +25,12 @@ def dimensions_for(features, share):
 # %% q1: the units' own variances -> the units are correlated
 def dimensions_for(features, share):
     spectrum = features.var(dim=0).sort(descending=True).values
+    return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
+
+
+# %% q1: one mean for all units -> each unit's own
+def dimensions_for(features, share):
+    spectrum = torch.linalg.svdvals(features - features.mean()).square()
     return int((spectrum.cumsum(0) / spectrum.sum() < share).sum()) + 1
 
 
@@ -109,3 +119,39 @@ prediction = "c"
 
 # %% q5: none -> the digit of its largest entry
 prediction = "d"
+
+
+# %% q1: one direction after the other -> full marks
+def dimensions_for(features, share):
+    values = np.linalg.eigvalsh(np.cov(features.double().numpy().T))[::-1]
+    held, count = 0.0, np.int64(0)
+    while held < share * values.sum():
+        held += values[count]
+        count += 1
+    return count
+
+
+my_dimensions = dimensions_for(my_features, my_share)
+
+
+# %% q2: pair by pair -> full marks
+def chance_to_beat(units, directions):
+    won = Fraction(0)
+    for u in units:
+        for v in directions.flatten():
+            won += Fraction(1, 2) if u == v else int(u > v)
+    return won / (units.numel() * directions.numel())
+
+
+# %% q3: the inverse, in double precision -> full marks
+def seen_from_there(mixing, direction):
+    return mixing.double().inverse() @ direction.double()
+
+
+# %% q4: counts, in a list -> full marks
+def lottery(activations, k):
+    values = sorted(activations.tolist(), reverse=True)
+    last = values[k - 1]
+    if values.count(last) == values[:k].count(last):
+        return [0, 0]
+    return [torch.tensor(values[:k].count(last)), np.int64(values.count(last))]
