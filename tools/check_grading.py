@@ -64,6 +64,7 @@ import pathlib
 exec(next(pathlib.Path({str(ROOT)!r}).glob("coursework/masters/*.py")).read_text())
 """
 NOT_POOLED = ("(len(norms) * pixels)", "pixels")
+PER_PIXEL = ("(points - original).square().sum", "(points - original).square().mean")
 NOT_SCALED = ("norm * (change / norm)[lender]", "change[lender]")
 
 Change = tuple[str, str]
@@ -99,7 +100,7 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
         expected[student] = 0.0, "not answered yet"
     add("wrong1", FULL - 1, "50 changes", change=NOT_POOLED)
     add("wrong2", FULL - 4, "wrong way", change=("return -ahead", "return ahead"))
-    add("wrong3", FULL - 1, "mean over the pixels", change=("().sum(dim=1)", "().mean(dim=1)"))
+    add("wrong3", FULL - 1, "mean over the pixels", change=PER_PIXEL)
     add("wrong4", FULL - 1, "take a root", change=('"b"', '"c"'))
     add("wrong5", FULL - 1, "keeps the norm", change=NOT_SCALED)
     add("copied", FULL - 2.5, "another STUDENT", change=('"copied"', '"ada"'))
