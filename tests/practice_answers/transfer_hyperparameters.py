@@ -87,6 +87,10 @@ WRONG = {
             "    return (ours.argsort() == theirs.argsort()).double().mean().item()",
             "it is 0.8",
         ),
+        (
+            "def rank_correlation(ours, theirs):\n    return 0.8",
+            "it is 0.6",
+        ),
     ],
     "interval_of_five": [
         (
