@@ -1,7 +1,9 @@
 """Every practice exercise: its solution is right, its stub is met politely, typical errors are met
 with the hint that is meant for them."""
 
+import contextlib
 import importlib.util
+import io
 import re
 from pathlib import Path
 
@@ -45,34 +47,39 @@ ALL = [(page, *parts) for page in PAGES for parts in exercises(page)]
 NAMES = [f"{page.stem}-{name}" for page, name, *_ in ALL]
 
 
-def tried(name, *code):
-    """Whether the answer that the code defines is right."""
+def said(name, answer):
+    """What the check of an exercise prints."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        practice.check(name, answer)
+    return printed.getvalue()
+
+
+def said_of(name, *code):
+    """The same, for the answer that the code defines."""
     space = {}
     for part in code:
         exec(part, space)
-    return practice.check(name, space[name])
+    return said(name, space[name])
 
 
 @pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
-def test_solution_is_right(page, name, imports, stub, solution, capsys):
+def test_solution_is_right(page, name, imports, stub, solution):
     assert solution, "there is no folded solution"
-    assert tried(name, imports, stub, solution), capsys.readouterr().out
+    assert said_of(name, imports, stub, solution) == "Right.\n"
 
 
 @pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
-def test_stub_is_met_politely(page, name, imports, stub, solution, capsys):
-    assert not tried(name, imports, stub)
-    assert capsys.readouterr().out.startswith("Not answered yet: ")
+def test_stub_is_met_politely(page, name, imports, stub, solution):
+    assert said_of(name, imports, stub).startswith("Not answered yet: ")
 
 
 @pytest.mark.parametrize(("page", "name", "imports", "stub", "solution"), ALL, ids=NAMES)
-def test_typical_errors_get_their_hints(page, name, imports, stub, solution, capsys):
+def test_typical_errors_get_their_hints(page, name, imports, stub, solution):
     wrong = answers(page).WRONG[name]
     assert len({code for code, _ in wrong}) >= 3
     for code, hint in wrong:
-        assert not tried(name, imports, stub, code), f"taken for right: {code}"
-        said = capsys.readouterr().out
-        assert said.startswith("Not yet: ") and hint in said, f"{code}\n{said}"
+        found = said_of(name, imports, stub, code)
+        assert found.startswith("Not yet: ") and hint in found, f"{code}\n{found}"
 
 
 @pytest.mark.parametrize(
@@ -83,8 +90,8 @@ def test_typical_errors_get_their_hints(page, name, imports, stub, solution, cap
         if name in answers(page).RIGHT
     ],
 )
-def test_another_style_is_right(name, imports, code, capsys):
-    assert tried(name, imports, code), capsys.readouterr().out
+def test_another_style_is_right(name, imports, code):
+    assert said_of(name, imports, code) == "Right.\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -104,26 +111,30 @@ def test_every_check_belongs_to_an_exercise():
     assert registered == {name for _, name, *_ in ALL}
 
 
-def test_what_pytorch_has_not_implemented_is_no_missing_answer(capsys):
+def test_what_pytorch_has_not_implemented_is_no_missing_answer():
     def answer(kernel, side, stride):
         raise NotImplementedError("only 3D")
 
-    assert not practice.check("ring_convolution_matrix", answer)
-    assert "your code ends in NotImplementedError: only 3D" in capsys.readouterr().out
+    found = said("ring_convolution_matrix", answer)
+    assert "your code ends in NotImplementedError: only 3D" in found
 
 
-def test_code_that_fails_is_no_crash(capsys):
+def test_code_that_fails_is_no_crash(monkeypatch):
     def answer(model):
         raise ZeroDivisionError("division by zero")
 
-    def broken(answer):
-        answer(None)
+    monkeypatch.setitem(practice._CHECKS, "broken", lambda answer: answer(None))
+    expected = "Not yet: your code ends in ZeroDivisionError: division by zero\n"
+    assert said("broken", answer) == expected
 
-    practice._CHECKS["broken"] = broken
-    try:
-        assert not practice.check("broken", answer)
-    finally:
-        del practice._CHECKS["broken"]
-    assert capsys.readouterr().out == (
-        "Not yet: your code ends in ZeroDivisionError: division by zero\n"
-    )
+
+def test_no_such_exercise():
+    with pytest.raises(KeyError, match="there is no exercise 'unheard'"):
+        practice.check("unheard", 3)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_pages_show_no_complaint_about_stubs(page):
+    """Whoever only reads the page did not ask."""
+    for cell in nbformat.read(page, as_version=4).cells:
+        assert bool(CHECK.search(cell.source)) == ("remove-output" in cell.metadata.get("tags", []))

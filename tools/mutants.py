@@ -321,7 +321,7 @@ def mutants() -> list[Mutant]:
     ]
     practice = [
         ("if answer is ...:", "if False:"),
-        ("_checks()[name](answer)", "_checks()[name]"),
+        ("judge(answer)\n", "pass\n"),
         ("if not condition:", "if False:"),
     ]
     assess = [("set_up(assignment.setup, student)", 'set_up(assignment.setup, "ada")')]

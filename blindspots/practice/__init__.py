@@ -21,8 +21,8 @@ class Wrong(Exception):
     """What is wrong with an answer, and a hint."""
 
 
-def check(name: str, answer: Any) -> bool:
-    """Check the answer to an exercise, print what was found, and return whether it is right.
+def check(name: str, answer: Any) -> None:
+    """Check the answer to an exercise, and print what was found.
 
     Args:
         name: of the exercise, as printed beside it.
@@ -34,39 +34,39 @@ def check(name: str, answer: Any) -> bool:
 
     >>> check("exercise_of_this_docstring", 3)
     Not yet: the half of 4 is wanted, got 3. Divide by two.
-    False
     >>> check("exercise_of_this_docstring", ...)
     Not answered yet: put your answer in the place of the dots, then run both cells again.
-    False
     >>> check("exercise_of_this_docstring", 2)
     Right.
-    True
     """
+    checks = _checks()
+    if name not in checks:
+        raise KeyError(f"there is no exercise {name!r}: take the name as its cell had it")
+    print(_verdict(checks[name], answer))
+
+
+def _verdict(judge: Check, answer: Any) -> str:
     place = "the dots" if answer is ... else "`raise NotImplementedError`"
+    missing = (
+        f"Not answered yet: put your answer in the place of {place}, then run both cells again."
+    )
+    if answer is ...:
+        return missing
     try:
-        if answer is ...:
-            raise NotImplementedError
-        _checks()[name](answer)
+        judge(answer)
     except Wrong as wrong:
-        print(f"Not yet: {wrong}")
+        return f"Not yet: {wrong}"
     except Exception as error:  # whatever a reader's code may raise
         # PyTorch too raises NotImplementedError, but says why.
         if isinstance(error, NotImplementedError) and not error.args:
-            print(
-                f"Not answered yet: put your answer in the place of {place}, then run both cells "
-                "again."
-            )
-        elif _is_ours(error):
-            print(
+            return missing
+        if _is_ours(error):
+            return (
                 f"Not yet: the check cannot use your answer ({type(error).__name__}: {error}). Is "
                 "it of the kind that is asked for? Is a `return` missing?"
             )
-        else:
-            print(f"Not yet: your code ends in {type(error).__name__}: {error}")
-    else:
-        print("Right.")
-        return True
-    return False
+        return f"Not yet: your code ends in {type(error).__name__}: {error}"
+    return "Right."
 
 
 def exercise(judge: Check) -> Check:
