@@ -106,6 +106,16 @@ def test_page_has_six_to_ten_exercises_of_all_kinds(page):
     assert all(kind in said for kind in ("predict", "implement", "explain", "open-ended"))
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_has_stubs_and_checks_only(page):
+    """Anything else would have to be executed by the build, which leaves these pages out."""
+    cells = nbformat.read(page, as_version=4).cells
+    colab, imports, *rest = [cell.source for cell in cells if cell.cell_type == "code"]
+    assert "%pip" in colab and "from blindspots.practice import check" in imports
+    assert all(CHECK.search(after) for after in rest[1::2]) and len(rest) % 2 == 0
+    assert not any(CHECK.search(stub) for stub in rest[::2])
+
+
 def test_every_check_belongs_to_an_exercise():
     registered = set(practice._checks()) - {"exercise_of_this_docstring"}
     assert registered == {name for _, name, *_ in ALL}
