@@ -359,6 +359,26 @@ def test_nothing_else_comes_out():
         unpack(["tensor", "torch.float32", [10**9], ""], None)
 
 
+def test_a_test_that_computes_too_long_is_stopped(monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.5)
+    head = "from otter.test_files import test_case\nname, points = 'q', 1\n@test_case(points=1)\n"
+    power = head + "def test_power(n):\n    while n: n += 1"
+    (failed,) = checks.run_tests({"q": power}, {"n": 1})["q"]["failed"]
+    assert "more than 0.5 seconds" in failed["hint"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_huge_numbers_do_not_stop_the_tests(built, name):
+    names = [n for question in built[1][name].questions for n in question.names]
+    answers = checks.set_up(built[1][name].setup, "ada") | dict.fromkeys(names, 2**62)
+    results = checks.run_tests(built[1][name].tests, answers).values()
+    assert not any("TimeoutError" in failed["hint"] for r in results for failed in r["failed"])
+
+
+def test_long_messages_are_cut():
+    assert len(checks.hint("x" * 10**6)) < 2 * checks.LONGEST
+
+
 def test_functions_are_called_across_the_border():
     with sandbox(LIMITS) as box:
         peer = Peer(box.connection, [], trusting=False)
