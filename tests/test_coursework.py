@@ -406,6 +406,7 @@ def test_functions_are_called_across_the_border():
 def test_names_of_files_become_harmless():
     names = [grade.student_of(Path(n)) for n in ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf")]
     assert names == ["ada", "_1+2", "a_b", "x.pdf"]
+    assert len(grade.student_of(Path("Å" * 120 + ".pdf"))) == grade.LONGEST
 
 
 def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
@@ -430,6 +431,10 @@ def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
     assert ["damaged" in result["problem"] for result in again] == [True, False]
     with pytest.raises(FileNotFoundError, match="no files"):
         grade.grade(tmp_path / "nowhere", "finding_blind_spots", **arguments)
+    (class_of / "emmy").mkdir()
+    with pytest.raises(ValueError, match=r"emmy in .* cannot be graded"):
+        grade.grade(class_of, "finding_blind_spots", **arguments)
+    (class_of / "emmy").rmdir()
     for name in ("a b.ipynb", "a_b.ipynb"):
         (class_of / name).write_bytes(b"")
     with pytest.raises(ValueError, match=r"a b.ipynb and a_b.ipynb would both be a_b's"):
