@@ -165,7 +165,7 @@ def _grade(
     }
     answers = set_up(assignment.setup, student)
     stopped: list[dict[str, str]] = []
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     with sandbox(limits, hidden=(MASTERS, BUILD)) as box:
         peer = Peer(box.connection, [], trusting=False)
         try:
@@ -174,8 +174,10 @@ def _grade(
             for name in (n for question in assignment.questions for n in question.names):
                 try:
                     answers[name] = peer.call(1, name)
-                except AnswerError:
-                    missing.append(name)
+                except AnswerError as error:
+                    undefined = str(error).startswith("KeyError")
+                    reason = "is not defined after the notebook has run"
+                    missing[name] = reason if undefined else f"cannot be read: {error}"
                     answers[name] = None
             reached = {q: source for q, source in assignment.tests.items() if q in answered}
             results = run_tests(reached, answers)
@@ -194,7 +196,7 @@ def _grade(
         graded[question.name] = results[question.name] | {"answered": True}
         for failed in graded[question.name]["failed"]:
             if absent := [n for n in question.names if n in missing]:
-                failed["hint"] = f"{', '.join(absent)} is not defined after the notebook has run"
+                failed["hint"] = "; ".join(f"{n} {missing[n]}" for n in absent)
             elif ended:
                 failed["hint"] = f"the notebook was stopped: {ended}"
     return graded, stopped

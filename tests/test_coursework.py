@@ -359,6 +359,33 @@ def test_nothing_else_comes_out():
         unpack(["tensor", "torch.float32", [10**9], ""], None)
 
 
+def test_too_large_an_answer_costs_only_its_question(built, assess, tmp_path):
+    large = "def borrowed(*args): return torch.zeros(2**24)\nprediction = 'x' * 2**25\n"
+    deep = "my_cheapest = 1\nfor _ in range(100_000): my_cheapest = [my_cheapest]"
+    result = assess(submission(built, tmp_path / "eve.ipynb", extra=[large, deep]))
+    assert points(result) == FULL | {"q3": 2.5, "q6": 0, "q7": 0}
+    hints = [f["hint"] for q in ("q3", "q6", "q7") for f in result["questions"][q]["failed"]]
+    assert "my_cheapest cannot be read: RecursionError" in hints[0]
+    assert "prediction cannot be read: ValueError: an answer of 32 MB is too large" in hints[1]
+    assert "an answer of 64 MB is too large" in hints[3]
+
+
+SILENT = """
+class Silent(BaseException):
+    def __str__(self): raise self
+raise Silent
+"""
+
+
+def test_an_error_may_say_anything_or_nothing(built, assess, tmp_path):
+    odd = 'raise ValueError("half a character: \\udc80")'
+    result = assess(submission(built, tmp_path / "eve.ipynb", extra=[SILENT, odd]))
+    assert points(result) == FULL
+    text = grade.feedback(built[1]["finding_blind_spots"], result)
+    assert "an error whose message cannot be shown" in text
+    assert "half a character: ?" in text and text.encode("utf-8")
+
+
 def test_a_test_that_computes_too_long_is_stopped(monkeypatch):
     monkeypatch.setattr(checks, "SECONDS", 0.5)
     head = "from otter.test_files import test_case\nname, points = 'q', 1\n@test_case(points=1)\n"

@@ -82,7 +82,7 @@ def run_cells(
             except BaseException as raised:
                 error = raised
             if error is not None:
-                failed.append((i, f"{type(error).__name__}: {error}"[: wire.TEXT]))
+                failed.append((i, wire.described(error)))
         return failed
 
     return run
