@@ -406,6 +406,12 @@ def test_long_messages_are_cut():
     assert len(checks.hint("x" * 10**6)) < 2 * checks.LONGEST
 
 
+def test_the_notebook_of_another_assignment_is_noticed(built, assess, tmp_path):
+    path = tmp_path / "ada.ipynb"
+    path.write_bytes((built[0] / "solutions" / "networks.ipynb").read_bytes())
+    assert "not the notebook of the assignment" in assess(path)["problem"]
+
+
 def test_functions_are_called_across_the_border():
     with sandbox(LIMITS) as box:
         peer = Peer(box.connection, [], trusting=False)
