@@ -386,6 +386,16 @@ def test_an_error_may_say_anything_or_nothing(built, assess, tmp_path):
     assert "half a character: ?" in text and text.encode("utf-8")
 
 
+def test_an_endless_loop_leaves_time_for_the_others(built, assess, tmp_path):
+    endless = "def bracket(*args):\n    while True: pass"
+    limits = Limits(seconds=200, cell_seconds=16, memory=LIMITS.memory)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), limits)
+    hints = [failed["hint"] for failed in result["questions"]["q5"]["failed"]]
+    assert points(result) == FULL | {"q5": 0}
+    waited = [re.search(r"more than (\d+) seconds", hint)[1] for hint in hints]
+    assert waited == ["16", "8", "4", "2"]
+
+
 def test_a_test_that_computes_too_long_is_stopped(monkeypatch):
     monkeypatch.setattr(checks, "SECONDS", 0.5)
     head = "from otter.test_files import test_case\nname, points = 'q', 1\n@test_case(points=1)\n"
