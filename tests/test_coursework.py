@@ -140,6 +140,17 @@ def test_leaks_are_seen(built, tmp_path):
     assert leaks.leaked(secret, tmp_path / "page.html")
 
 
+def test_a_forgotten_id_is_noticed(built, capsys):
+    """Before the assignment is handed in, not after."""
+    files = built[1]["networks"].files
+    names = {}
+    exec(files["variants.py"], names)
+    names["variant"]("ada")
+    assert not capsys.readouterr().out
+    names["variant"]("your id")
+    assert "set STUDENT to your id" in capsys.readouterr().out
+
+
 def test_the_masters_give_the_same_editions_again(built, tmp_path):
     folder, _ = built
     editions.build(editions.masters()[0], tmp_path)
