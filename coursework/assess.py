@@ -198,7 +198,7 @@ def _grade(
         for failed in graded[question.name]["failed"]:
             if absent := [n for n in question.names if n in missing]:
                 failed["hint"] = "; ".join(f"{n} {missing[n]}" for n in absent)
-            elif ended:
+            elif ended and failed["hint"] == "its process ended":
                 failed["hint"] = f"the notebook was stopped: {ended}"
     return graded, stopped
 

@@ -407,6 +407,14 @@ def test_an_endless_loop_leaves_time_for_the_others(built, assess, tmp_path):
     assert waited == ["16", "8", "4", "2"]
 
 
+def test_an_endless_loop_of_calls_leaves_the_border_in_order(built, assess, tmp_path):
+    endless = "def bracket(succeeds, *args):\n    while True: succeeds(1.0)"
+    limits = Limits(seconds=200, cell_seconds=3, memory=LIMITS.memory)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), limits)
+    assert points(result) == FULL | {"q5": 0}
+    assert all("TooSlow" in failed["hint"] for failed in result["questions"]["q5"]["failed"][:1])
+
+
 def test_a_test_that_computes_too_long_is_stopped(monkeypatch):
     monkeypatch.setattr(checks, "SECONDS", 0.5)
     head = "from otter.test_files import test_case\nname, points = 'q', 1\n@test_case(points=1)\n"

@@ -61,6 +61,7 @@ class Patience:
     def __init__(self, seconds: float, printed: Counting) -> None:
         self.seconds = seconds
         self.printed = printed
+        self.peer: wire.Peer | None = None
 
     @contextlib.contextmanager
     def limit(self) -> Iterator[None]:
@@ -69,7 +70,11 @@ class Patience:
 
         def interrupt(number: int, frame: FrameType | None) -> None:
             self.seconds = max(seconds / 2, min(seconds, SHORTEST))
-            raise TooSlow(f"computed for more than {seconds:.3g} seconds")
+            error = TooSlow(f"computed for more than {seconds:.3g} seconds")
+            if self.peer and self.peer.waiting:  # half a message must not be left behind
+                self.peer.overdue = error
+            else:
+                raise error
 
         self.printed.left = PRINTED
         signal.signal(signal.SIGPROF, interrupt)
@@ -133,7 +138,8 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())
     printed = Counting()
     sys.stdout = sys.stderr = printed
-    limit = Patience(float(seconds), printed).limit
+    patience = Patience(float(seconds), printed)
+    limit = patience.limit
 
     inside = False
 
@@ -153,7 +159,9 @@ def main() -> None:
 
     if hidden:
         refuse(hidden)
-    wire.Peer(connection, [run_cells(shell, limit), get], trusting=True, around=around).serve()
+    functions = [run_cells(shell, limit), get]
+    patience.peer = wire.Peer(connection, functions, trusting=True, around=around)
+    patience.peer.serve()
 
 
 if __name__ == "__main__":

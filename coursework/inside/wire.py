@@ -155,6 +155,8 @@ class Peer:
         self.functions = list(functions)
         self.trusting = trusting
         self.around = around
+        self.waiting = False  # between a call and its result, when no signal may raise
+        self.overdue: BaseException | None = None  # what it raises afterwards
 
     def call(self, number: int, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the other side.
@@ -163,7 +165,18 @@ class Peer:
             AnswerError: if the function raises.
             Stopped: if the other side is gone.
         """
-        self._send(self._encode(["call", number, self._pack(args), self._pack(kwargs)]))
+        message = self._encode(["call", number, self._pack(args), self._pack(kwargs)])
+        self.waiting = True
+        try:
+            return self._result(message)
+        finally:
+            self.waiting = False
+            error, self.overdue = self.overdue, None
+            if error:
+                raise error
+
+    def _result(self, call: bytes) -> Any:
+        self._send(call)
         while True:
             try:
                 message = json.loads(self.connection.recv_bytes(MESSAGE_BYTES))
@@ -171,7 +184,9 @@ class Peer:
                 raise Stopped("its process ended") from error
             match message:
                 case ["call", int(), _, _]:
+                    self.waiting = False
                     self._answer(message)
+                    self.waiting = True
                 case ["value", value]:
                     return unpack(value, self._function, whole=self.trusting)
                 case ["error", str(text)]:
