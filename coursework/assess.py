@@ -74,7 +74,8 @@ def assess(
         sources = [source for kind, source in cells if kind == "code"]
         result["notes"] = notes(sources, student)
         names = {n for source in sources for n in defined_names(source)}
-        if not names & {n for question in assignment.questions for n in question.names}:
+        stubs = "\n".join(stub for question in assignment.questions for stub in question.stubs)
+        if not names & set(re.findall(r"^def (\w+)", stubs, re.M)):  # others recur elsewhere
             raise Unusable(f"this is not the notebook of the assignment {name}")
         graded, stopped = _grade(assignment, student, sources, Limits(**limits))  # type: ignore[arg-type]
         result["questions"] = graded
@@ -165,7 +166,7 @@ def _grade(
     }
     answers = set_up(assignment.setup, student)
     stopped: list[dict[str, str]] = []
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     with sandbox(limits, hidden=(MASTERS, BUILD)) as box:
         peer = Peer(box.connection, [], trusting=False)
         try:
@@ -174,8 +175,10 @@ def _grade(
             for name in (n for question in assignment.questions for n in question.names):
                 try:
                     answers[name] = peer.call(1, name)
-                except AnswerError:
-                    missing.append(name)
+                except AnswerError as error:
+                    undefined = str(error).startswith("KeyError")
+                    reason = "is not defined after the notebook has run"
+                    missing[name] = reason if undefined else f"cannot be read: {error}"
                     answers[name] = None
             reached = {q: source for q, source in assignment.tests.items() if q in answered}
             results = run_tests(reached, answers)
@@ -194,8 +197,8 @@ def _grade(
         graded[question.name] = results[question.name] | {"answered": True}
         for failed in graded[question.name]["failed"]:
             if absent := [n for n in question.names if n in missing]:
-                failed["hint"] = f"{', '.join(absent)} is not defined after the notebook has run"
-            elif ended:
+                failed["hint"] = "; ".join(f"{n} {missing[n]}" for n in absent)
+            elif ended and failed["hint"] == "its process ended":
                 failed["hint"] = f"the notebook was stopped: {ended}"
     return graded, stopped
 

@@ -3,9 +3,12 @@
 import contextlib
 import io
 import re
+import signal
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from otter.test_files import TestFile
@@ -13,6 +16,9 @@ from otter.test_files.exception_test import ExceptionTestFile
 
 SHIPPED = Path(__file__).resolve().parent / "shipped"  # goes to the students with every notebook
 sys.path.append(str(SHIPPED))  # where the set-up cells import from
+
+LONGEST = 5000  # characters of a message
+SECONDS = 20.0  # that the tests of one question may compute; honest answers take less than one
 
 CANARY = """
 from otter.test_files import test_case
@@ -53,7 +59,7 @@ def run_tests(tests: Mapping[str, str], answers: Mapping[str, Any]) -> dict[str,
 
 def _run(source: str, answers: Mapping[str, Any]) -> dict[str, Any]:
     file: TestFile = ExceptionTestFile.from_string(source)
-    with contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stdout(io.StringIO()), limited(SECONDS):
         file.run(dict(answers))
     failed = [
         {"what": r.test_case.failure_message or "", "hint": hint(r.message or "")}
@@ -63,8 +69,31 @@ def _run(source: str, answers: Mapping[str, Any]) -> dict[str, Any]:
     return {"points": file.score, "possible": file.possible, "failed": failed}
 
 
+@contextlib.contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    """Interrupt a test that computes too long with some answer, such as a power of a huge number.
+
+    Seconds of this process; a submission's own are limited where it runs.
+    """
+    if not hasattr(signal, "SIGPROF") or threading.current_thread() != threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it computed for more than {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
 def hint(message: str) -> str:
     """What a failed test has to say to the student, out of Otter's message with the source line."""
+    message = message[:LONGEST]  # it may quote the answer
     found = re.match(r".*\nError at line .*\n.*\n(\w+): (.*)", message, re.S)
     kind, text = found.groups() if found else ("", message)
     if kind in ("AssertionError", "AnswerError", "Stopped"):

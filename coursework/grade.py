@@ -24,6 +24,7 @@ from coursework import assess as assessment
 from coursework.editions import BUILD, HERE, Assignment, build, load, masters
 from coursework.sandbox import Limits, isolation
 
+LONGEST = 60  # characters of an id; a file system takes 255 bytes, and four for a character
 GRADES = HERE.parent / "_build" / "grades"
 
 
@@ -48,12 +49,16 @@ def grade(
 
     Raises:
         FileNotFoundError: if there is no such folder, or nothing in it.
-        ValueError: if the names of two files stand for one student.
+        ValueError: if the names of two files stand for one student, or something is not a file.
     """
     files = sorted(submissions.glob("[!.]*")) if submissions.is_dir() else []
-    files = [file for file in files if file.is_file()]
     if not files:
         raise FileNotFoundError(f"there are no files in {submissions}: name a folder of notebooks")
+    if folders := [file.name for file in files if not file.is_file()]:
+        raise ValueError(
+            f"{', '.join(folders)} in {submissions} cannot be graded, only files can: take the "
+            "notebooks out"
+        )
     owners: dict[str, Path] = {}
     for file in files:
         if (other := owners.setdefault(student_of(file), file)) != file:
@@ -86,7 +91,7 @@ def grade(
 def student_of(file: Path) -> str:
     """The id in a file's name, without what a spreadsheet or a file system might take amiss."""
     stem = file.stem if file.suffix == ".ipynb" else file.name
-    return re.sub(r"^[^\w]+|[^\w.@+-]", "_", stem)
+    return re.sub(r"^[^\w]+|[^\w.@+-]", "_", stem)[:LONGEST]
 
 
 def fingerprint(name: str) -> str:
@@ -161,7 +166,7 @@ def by_hand(rubric: str, points: float | None, answer: str | None) -> list[str]:
 
 def quoted(text: str) -> list[str]:
     """Somebody else's words, indented, so that nothing in them acts as Markdown."""
-    clean = re.sub(r"[^\n\t -~\u00a0-\uffff]", "?", text)
+    clean = re.sub(r"[^\n\t -~\u00a0-\ud7ff\ue000-\uffff]", "?", text)
     return [*(f"    {line}" for line in clean.splitlines()), ""]
 
 
@@ -192,7 +197,8 @@ def main() -> None:
         sys.exit(f"Nothing was graded: {error}.")
     for result in results:
         if result["problem"] or result["notes"]:
-            print(f"{result['student']}: {'; '.join([result['problem'] or '', *result['notes']])}")
+            remarks = [result["problem"], *result["notes"]]
+            print(f"{result['student']}: {'; '.join(filter(None, remarks))}")
     print(f"{len(results)} submissions: {folder / 'grades.csv'}")
 
 

@@ -140,6 +140,17 @@ def test_leaks_are_seen(built, tmp_path):
     assert leaks.leaked(secret, tmp_path / "page.html")
 
 
+def test_a_forgotten_id_is_noticed(built, capsys):
+    """Before the assignment is handed in, not after."""
+    files = built[1]["networks"].files
+    names = {}
+    exec(files["variants.py"], names)
+    names["variant"]("ada")
+    assert not capsys.readouterr().out
+    names["variant"]("your id")
+    assert "set STUDENT to your id" in capsys.readouterr().out
+
+
 def test_the_masters_give_the_same_editions_again(built, tmp_path):
     folder, _ = built
     editions.build(editions.masters()[0], tmp_path)
@@ -359,6 +370,77 @@ def test_nothing_else_comes_out():
         unpack(["tensor", "torch.float32", [10**9], ""], None)
 
 
+def test_too_large_an_answer_costs_only_its_question(built, assess, tmp_path):
+    large = "def borrowed(*args): return torch.zeros(2**24)\nprediction = 'x' * 2**25\n"
+    deep = "my_cheapest = 1\nfor _ in range(100_000): my_cheapest = [my_cheapest]"
+    result = assess(submission(built, tmp_path / "eve.ipynb", extra=[large, deep]))
+    assert points(result) == FULL | {"q3": 2.5, "q6": 0, "q7": 0}
+    hints = [f["hint"] for q in ("q3", "q6", "q7") for f in result["questions"][q]["failed"]]
+    assert "my_cheapest cannot be read: RecursionError" in hints[0]
+    assert "prediction cannot be read: ValueError: an answer of 32 MB is too large" in hints[1]
+    assert "an answer of 64 MB is too large" in hints[3]
+
+
+SILENT = """
+class Silent(BaseException):
+    def __str__(self): raise self
+raise Silent
+"""
+
+
+def test_an_error_may_say_anything_or_nothing(built, assess, tmp_path):
+    odd = 'raise ValueError("half a character: \\udc80")'
+    result = assess(submission(built, tmp_path / "eve.ipynb", extra=[SILENT, odd]))
+    assert points(result) == FULL
+    text = grade.feedback(built[1]["finding_blind_spots"], result)
+    assert "an error whose message cannot be shown" in text
+    assert "half a character: ?" in text and text.encode("utf-8")
+
+
+def test_an_endless_loop_leaves_time_for_the_others(built, assess, tmp_path):
+    endless = "def bracket(*args):\n    while True: pass"
+    limits = Limits(seconds=200, cell_seconds=16, memory=LIMITS.memory)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), limits)
+    hints = [failed["hint"] for failed in result["questions"]["q5"]["failed"]]
+    assert points(result) == FULL | {"q5": 0}
+    waited = [re.search(r"more than (\d+) seconds", hint)[1] for hint in hints]
+    assert waited == ["16", "8", "4", "2"]
+
+
+def test_an_endless_loop_of_calls_leaves_the_border_in_order(built, assess, tmp_path):
+    endless = "def bracket(succeeds, *args):\n    while True: succeeds(1.0)"
+    limits = Limits(seconds=200, cell_seconds=3, memory=LIMITS.memory)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), limits)
+    assert points(result) == FULL | {"q5": 0}
+    assert all("TooSlow" in failed["hint"] for failed in result["questions"]["q5"]["failed"][:1])
+
+
+def test_a_test_that_computes_too_long_is_stopped(monkeypatch):
+    monkeypatch.setattr(checks, "SECONDS", 0.5)
+    head = "from otter.test_files import test_case\nname, points = 'q', 1\n@test_case(points=1)\n"
+    power = head + "def test_power(n):\n    while n: n += 1"
+    (failed,) = checks.run_tests({"q": power}, {"n": 1})["q"]["failed"]
+    assert "more than 0.5 seconds" in failed["hint"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_huge_numbers_do_not_stop_the_tests(built, name):
+    names = [n for question in built[1][name].questions for n in question.names]
+    answers = checks.set_up(built[1][name].setup, "ada") | dict.fromkeys(names, 2**62)
+    results = checks.run_tests(built[1][name].tests, answers).values()
+    assert not any("TimeoutError" in failed["hint"] for r in results for failed in r["failed"])
+
+
+def test_long_messages_are_cut():
+    assert len(checks.hint("x" * 10**6)) < 2 * checks.LONGEST
+
+
+def test_the_notebook_of_another_assignment_is_noticed(built, assess, tmp_path):
+    path = tmp_path / "ada.ipynb"
+    path.write_bytes((built[0] / "solutions" / "networks.ipynb").read_bytes())
+    assert "not the notebook of the assignment" in assess(path)["problem"]
+
+
 def test_functions_are_called_across_the_border():
     with sandbox(LIMITS) as box:
         peer = Peer(box.connection, [], trusting=False)
@@ -386,6 +468,7 @@ def test_functions_are_called_across_the_border():
 def test_names_of_files_become_harmless():
     names = [grade.student_of(Path(n)) for n in ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf")]
     assert names == ["ada", "_1+2", "a_b", "x.pdf"]
+    assert len(grade.student_of(Path("Å" * 120 + ".pdf"))) == grade.LONGEST
 
 
 def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
@@ -410,6 +493,10 @@ def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
     assert ["damaged" in result["problem"] for result in again] == [True, False]
     with pytest.raises(FileNotFoundError, match="no files"):
         grade.grade(tmp_path / "nowhere", "finding_blind_spots", **arguments)
+    (class_of / "emmy").mkdir()
+    with pytest.raises(ValueError, match=r"emmy in .* cannot be graded"):
+        grade.grade(class_of, "finding_blind_spots", **arguments)
+    (class_of / "emmy").rmdir()
     for name in ("a b.ipynb", "a_b.ipynb"):
         (class_of / name).write_bytes(b"")
     with pytest.raises(ValueError, match=r"a b.ipynb and a_b.ipynb would both be a_b's"):

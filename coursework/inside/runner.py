@@ -18,6 +18,7 @@ import wire
 from IPython.core.interactiveshell import InteractiveShell
 
 PRINTED = 2**20  # characters that one cell or one call may print
+SHORTEST = 2.0  # seconds that every cell and every call gets
 
 
 class TooSlow(BaseException):
@@ -45,23 +46,43 @@ class Counting(io.TextIOBase):
         return len(text)
 
 
-@contextlib.contextmanager
-def limited(seconds: float, printed: Counting) -> Iterator[None]:
-    """Interrupt what computes here for so many seconds, again and again if it does not end.
+class Patience:
+    """Limits what one cell or one call may compute and print.
 
-    Seconds of the processor, so that a busy machine takes nothing away from anybody.
+    Seconds of the processor, so that a busy machine takes nothing away from anybody. Whenever they
+    are used up, the next get half as many: one endless loop that is called by many tests shall
+    leave time for the tests of the other answers.
+
+    Args:
+        seconds: of the first that is too slow.
+        printed: counts the characters.
     """
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise TooSlow(f"computed for more than {seconds:g} seconds")
+    def __init__(self, seconds: float, printed: Counting) -> None:
+        self.seconds = seconds
+        self.printed = printed
+        self.peer: wire.Peer | None = None
 
-    printed.left = PRINTED
-    signal.signal(signal.SIGPROF, interrupt)
-    signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+    @contextlib.contextmanager
+    def limit(self) -> Iterator[None]:
+        """Interrupt what computes here for too long, again and again if it does not end."""
+        seconds = self.seconds
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            self.seconds = max(seconds / 2, min(seconds, SHORTEST))
+            error = TooSlow(f"computed for more than {seconds:.3g} seconds")
+            if self.peer and self.peer.waiting:  # half a message must not be left behind
+                self.peer.overdue = error
+            else:
+                raise error
+
+        self.printed.left = PRINTED
+        signal.signal(signal.SIGPROF, interrupt)
+        signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+        try:
+            yield
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def run_cells(
@@ -82,7 +103,7 @@ def run_cells(
             except BaseException as raised:
                 error = raised
             if error is not None:
-                failed.append((i, f"{type(error).__name__}: {error}"[: wire.TEXT]))
+                failed.append((i, wire.described(error)))
         return failed
 
     return run
@@ -117,9 +138,8 @@ def main() -> None:
     sys.path.insert(0, os.getcwd())
     printed = Counting()
     sys.stdout = sys.stderr = printed
-
-    def limit() -> contextlib.AbstractContextManager[None]:
-        return limited(float(seconds), printed)
+    patience = Patience(float(seconds), printed)
+    limit = patience.limit
 
     inside = False
 
@@ -139,7 +159,9 @@ def main() -> None:
 
     if hidden:
         refuse(hidden)
-    wire.Peer(connection, [run_cells(shell, limit), get], trusting=True, around=around).serve()
+    functions = [run_cells(shell, limit), get]
+    patience.peer = wire.Peer(connection, functions, trusting=True, around=around)
+    patience.peer.serve()
 
 
 if __name__ == "__main__":

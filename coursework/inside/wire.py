@@ -19,7 +19,7 @@ import cloudpickle
 import numpy as np
 import torch
 
-MESSAGE_BYTES = 64 * 2**20
+MESSAGE_BYTES = 16 * 2**20  # that a submission may send at once
 TEXT = 2000  # characters of an error message that are passed on
 DTYPES = {str(d): d for d in vars(torch).values() if isinstance(d, torch.dtype)}
 
@@ -42,6 +42,20 @@ class Foreign:
         return f"<an object of type {self.kind}>"
 
 
+def check_size(size: int) -> None:
+    """Raise ValueError where the grader would not take so many bytes."""
+    if size > MESSAGE_BYTES:
+        raise ValueError(f"an answer of {size / 2**20:.0f} MB is too large to be graded")
+
+
+def described(error: BaseException) -> str:
+    """The kind of an error and what it says, even if it is one that fails to say it."""
+    try:
+        return f"{type(error).__name__}: {error}"[:TEXT]
+    except BaseException:
+        return "an error whose message cannot be shown"
+
+
 def pack(value: Any, functions: list[Any], *, whole: bool = False) -> Any:
     """A value as JSON can hold it; functions are added to the list and sent as their place in it.
 
@@ -60,11 +74,13 @@ def pack(value: Any, functions: list[Any], *, whole: bool = False) -> Any:
     if value is ...:
         return ["ellipsis"]
     if isinstance(value, torch.Tensor) and type(value) in (torch.Tensor, torch.nn.Parameter):
+        if not whole:
+            check_size(value.nbytes)
         flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
         data = base64.b64encode(flat.tobytes()).decode()
         return ["tensor", str(value.dtype), list(value.shape), data]
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        return ["array", pack(torch.from_numpy(np.ascontiguousarray(value)), functions)]
+        return ["array", pack(torch.from_numpy(np.ascontiguousarray(value)), [], whole=whole)]
     if isinstance(value, list | tuple):
         return ["list" if isinstance(value, list) else "tuple", inner(value)]
     if isinstance(value, dict):
@@ -139,6 +155,8 @@ class Peer:
         self.functions = list(functions)
         self.trusting = trusting
         self.around = around
+        self.waiting = False  # between a call and its result, when no signal may raise
+        self.overdue: BaseException | None = None  # what it raises afterwards
 
     def call(self, number: int, *args: Any, **kwargs: Any) -> Any:
         """Call a function of the other side.
@@ -147,7 +165,18 @@ class Peer:
             AnswerError: if the function raises.
             Stopped: if the other side is gone.
         """
-        self._send(["call", number, self._pack(args), self._pack(kwargs)])
+        message = self._encode(["call", number, self._pack(args), self._pack(kwargs)])
+        self.waiting = True
+        try:
+            return self._result(message)
+        finally:
+            self.waiting = False
+            error, self.overdue = self.overdue, None
+            if error:
+                raise error
+
+    def _result(self, call: bytes) -> Any:
+        self._send(call)
         while True:
             try:
                 message = json.loads(self.connection.recv_bytes(MESSAGE_BYTES))
@@ -155,7 +184,9 @@ class Peer:
                 raise Stopped("its process ended") from error
             match message:
                 case ["call", int(), _, _]:
+                    self.waiting = False
                     self._answer(message)
+                    self.waiting = True
                 case ["value", value]:
                     return unpack(value, self._function, whole=self.trusting)
                 case ["error", str(text)]:
@@ -178,16 +209,23 @@ class Peer:
                 _, number, args, kwargs = message
                 args = unpack(args, self._function, whole=self.trusting)
                 kwargs = unpack(kwargs, self._function, whole=self.trusting)
-                reply = ["value", self._pack(self.functions[number](*args, **kwargs))]
+                value = self.functions[number](*args, **kwargs)
+                reply = self._encode(["value", self._pack(value)])
         except Stopped:
             raise
         except BaseException as error:  # whatever an answer does, even exit, is its own affair
-            reply = ["error", f"{type(error).__name__}: {error}"[:TEXT]]
+            reply = self._encode(["error", described(error)])
         self._send(reply)
 
-    def _send(self, message: list[Any]) -> None:
+    def _encode(self, message: list[Any]) -> bytes:
+        data = json.dumps(message).encode()
+        if self.trusting:
+            check_size(len(data))
+        return data
+
+    def _send(self, message: bytes) -> None:
         try:
-            self.connection.send_bytes(json.dumps(message).encode())
+            self.connection.send_bytes(message)
         except OSError as error:
             raise Stopped("its process ended") from error
 

@@ -385,7 +385,7 @@ def test_own_seeds(my_seeds, my_settings):
     assert my_seeds != 6 or my_settings < 2, (
         "that is for a single comparison: with many settings some are lower by luck"
     )
-    smallest, wanted = 2 / 2**my_seeds, 0.05 / my_settings
+    smallest, wanted = 2 * 0.5**my_seeds, 0.05 / my_settings
     assert smallest <= wanted, (
         f"with {my_seeds} seeds the share is never below {smallest:.4g}, and {wanted:.4g} is "
         "wanted: two choices of signs always count, all as observed and all turned round"
