@@ -19,6 +19,7 @@ import psutil
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 from coursework import editions  # noqa: E402
+from coursework.sandbox import isolation  # noqa: E402
 
 NAME = "finding_blind_spots"
 MINUTES = 10
@@ -112,7 +113,8 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
     add("eats", FULL, "MemoryError", "hog = []\nwhile True:\n    hog += [bytearray(b'x') * 2**24]")
     add("forks", 0, "the notebook was stopped: it ", "import os\nwhile True:\n    os.fork()")
     add("reads", FULL, "StopIteration", MASTERS)
-    add("calls", FULL, "unreachable", "import socket\nsocket.create_connection(('192.0.2.1', 80))")
+    refused = "PermissionError" if isolation() else "unreachable"
+    add("calls", FULL, refused, "import socket\nsocket.create_connection(('192.0.2.1', 80))")
     add("patches", FULL - 1, "allclose =", PATCH, change=NOT_POOLED)
     add("fakes", FULL - 1, "results.json", FAKE, change=NOT_POOLED)
     add("daemon", FULL, "os.fork", DAEMON)
