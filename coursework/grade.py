@@ -1,6 +1,6 @@
 """Grade a folder of notebooks.
 
-    python -m coursework.grade FOLDER [--assignment NAME] [--jobs 2]
+    python -m coursework.grade FOLDER --assignment NAME [--jobs 2]
 
 Each file of the folder is one submission, `<student's id>.ipynb`. Results are kept as they come, so
 an interrupted run that is started again grades only what is missing.
@@ -66,13 +66,14 @@ def grade(
                 f"{other.name} and {file.name} would both be {student_of(file)}'s: rename one"
             )
     assignment = load(name)
+    grader = fingerprint(name)
     settings = [
         {
             "submission": str(file.resolve()),
             "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
             "student": student_of(file),
             "name": name,
-            "grader": fingerprint(name),
+            "grader": grader,
             "limits": asdict(limits),
         }
         for file in files
@@ -173,7 +174,7 @@ def quoted(text: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Grade a folder of notebooks.")
     parser.add_argument("submissions", type=Path, help="a folder of <student's id>.ipynb")
-    parser.add_argument("--assignment", default="", help="which one, if there are several")
+    parser.add_argument("--assignment", default="", help="which one")
     parser.add_argument("--jobs", type=int, default=2, help="submissions graded at a time")
     parser.add_argument("--output", type=Path, help="where the grades go")
     for field, default in asdict(Limits()).items():
@@ -182,8 +183,6 @@ def main() -> None:
     submissions, name, jobs = (options.pop(o) for o in ("submissions", "assignment", "jobs"))
     output = options.pop("output")
     known = {master.stem: master for master in masters()}
-    if not name and len(known) == 1:
-        (name,) = known
     if name not in known:
         sys.exit(f"Which assignment? Say make grade ASSIGNMENT=..., one of: {', '.join(known)}.")
     if not (BUILD / "grading" / name).exists():

@@ -24,9 +24,7 @@ from coursework.sandbox import isolation  # noqa: E402
 NAME = "finding_blind_spots"
 MINUTES = 10
 FULL = 19.0
-PATIENT = bool(os.environ.get("BLINDSPOTS_PATIENT"))  # on a machine that is busy with other things
-LIMITS = ["--seconds", "400" if PATIENT else "100", "--cell-seconds", "4"]
-LIMITS += ["--memory", str(3 * 2**29)]
+LIMITS = ["--seconds", "100", "--cell-seconds", "4", "--memory", str(3 * 2**29)]
 
 STUBBORN = """
 while True:
@@ -150,8 +148,7 @@ def kill_in_the_middle(folder: Path, output: Path) -> dict[Path, int]:
     """Grade until some results are there, then pull the plug; give what was finished."""
     grader = start(folder, output)
     results = output / "results"
-    patience = 60 * MINUTES * (1 + 5 * PATIENT)
-    if not wait_for(lambda: len(list(results.glob("*.json"))) >= 6, patience):
+    if not wait_for(lambda: len(list(results.glob("*.json"))) >= 6, 60 * MINUTES):
         sys.exit("the grader did not begin")
     workers = psutil.Process(grader.pid).children()
     for process in (grader, *workers):  # but not the sandboxes, which must notice it themselves
@@ -202,7 +199,7 @@ def main() -> None:
     if left := ours():
         found.append(f"sandboxes are left running: {left}")
     minutes = (time.monotonic() - began) / 60
-    if minutes > MINUTES and not PATIENT:
+    if minutes > MINUTES:
         found.append(f"grading took {minutes:.1f} minutes, more than {MINUTES}")
     if found:
         sys.exit("\n".join(found))
