@@ -15,6 +15,10 @@ ifdef BLINDSPOTS_CACHE
 export BLINDSPOTS_CACHE := $(call absolute,BLINDSPOTS_CACHE)
 endif
 
+# Threads that wait for each other must not spin: beside anything else that runs, a build in which
+# they do takes ten times as long.
+export OMP_WAIT_POLICY ?= PASSIVE
+
 .PHONY: help book slides test lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
 
 help:
