@@ -51,7 +51,7 @@ slides: $(READY)
 	@$(BIN)/python tools/build_slides.py
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lab: $(READY)
 	@$(BIN)/jupyter lab book/chapters
@@ -72,7 +72,7 @@ mutants: $(READY)
 assignments: $(READY)
 	@$(BIN)/python -m coursework.editions
 
-# It resumes after an interruption. OPTIONS="--seconds 300 --jobs 4" and the like.
+# It resumes after an interruption. OPTIONS="--notebook 100 --jobs 4" and the like.
 grade: $(READY)
 	@[ -n "$(SUBMISSIONS)" ] || \
 	  { echo "Which notebooks? Say make grade SUBMISSIONS=folder, with files <student's id>.ipynb"; exit 1; }

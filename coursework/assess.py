@@ -1,9 +1,11 @@
 """Grading one submission: its code runs in the sandbox, the tests run here."""
 
+import functools
 import json
 import re
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from coursework.editions import (
     code_to_run,
     defined_names,
     load,
+    solution_cells,
 )
 from coursework.inside.wire import AnswerError, Peer, Stopped
 from coursework.sandbox import Limits, sandbox
@@ -77,7 +80,8 @@ def assess(
         stubs = "\n".join(stub for question in assignment.questions for stub in question.stubs)
         if not names & set(re.findall(r"^def (\w+)", stubs, re.M)):  # others recur elsewhere
             raise Unusable(f"this is not the notebook of the assignment {name}")
-        graded, stopped = _grade(assignment, student, sources, Limits(**limits))  # type: ignore[arg-type]
+        measured = replace(Limits(**limits), unit=solution_seconds(name))  # type: ignore[arg-type]
+        graded, stopped = _grade(assignment, student, sources, measured)
         result["questions"] = graded
         result["stopped_cells"] = stopped
     except Unusable as problem:
@@ -87,6 +91,21 @@ def assess(
         result["notes"].append("the grader failed on this file: grade it by hand")
     result["seconds"] = round(time.monotonic() - started, 1)
     return result
+
+
+@functools.cache
+def solution_seconds(name: str) -> float:
+    """Seconds of the processor that the model solution takes here, the loading of PyTorch included.
+
+    Raises:
+        RuntimeError: if it does not run.
+    """
+    files, cells = load(name, BUILD).files, solution_cells(name, BUILD)
+    with sandbox(Limits(unit=120.0)) as box:
+        peer = Peer(box.connection, [], trusting=False)
+        if stopped := peer.call(0, files, cells):
+            raise RuntimeError(f"the model solution of {name} does not run: {stopped}")
+        return float(peer.call(2))
 
 
 def read_notebook(file: Path) -> list[tuple[str, str]]:
@@ -181,7 +200,8 @@ def _grade(
                     missing[name] = reason if undefined else f"cannot be read: {error}"
                     answers[name] = None
             reached = {q: source for q, source in assignment.tests.items() if q in answered}
-            results = run_tests(reached, answers)
+            # More than the answers of one question may take: these must end first, over there.
+            results = run_tests(reached, answers, seconds=5 * limits.cell_seconds)
         except Stopped as gone:
             raise Unusable(f"the notebook was stopped: {_reason(box.ended, gone)}") from gone
         except (ValueError, TypeError, IndexError, RecursionError) as error:

@@ -18,7 +18,6 @@ SHIPPED = Path(__file__).resolve().parent / "shipped"  # goes to the students wi
 sys.path.append(str(SHIPPED))  # where the set-up cells import from
 
 LONGEST = 5000  # characters of a message
-SECONDS = 20.0  # that the tests of one question may compute; honest answers take less than one
 
 CANARY = """
 from otter.test_files import test_case
@@ -43,8 +42,15 @@ def test_isinstance():
 """
 
 
-def run_tests(tests: Mapping[str, str], answers: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def run_tests(
+    tests: Mapping[str, str], answers: Mapping[str, Any], *, seconds: float = 60.0
+) -> dict[str, dict[str, Any]]:
     """Points, and the hints of the tests that failed, for each question.
+
+    Args:
+        tests: Otter's test files by question.
+        answers: by name.
+        seconds: that the tests of one question may compute here.
 
     Raises:
         RuntimeError: if a test passes that no honest Python can pass. Then something has changed
@@ -54,12 +60,12 @@ def run_tests(tests: Mapping[str, str], answers: Mapping[str, Any]) -> dict[str,
     canary.run({})
     if canary.score:
         raise RuntimeError("impossible tests pass: this Python was tampered with")
-    return {question: _run(source, answers) for question, source in tests.items()}
+    return {question: _run(source, answers, seconds) for question, source in tests.items()}
 
 
-def _run(source: str, answers: Mapping[str, Any]) -> dict[str, Any]:
+def _run(source: str, answers: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     file: TestFile = ExceptionTestFile.from_string(source)
-    with contextlib.redirect_stdout(io.StringIO()), limited(SECONDS):
+    with contextlib.redirect_stdout(io.StringIO()), limited(seconds):
         file.run(dict(answers))
     failed = [
         {"what": r.test_case.failure_message or "", "hint": hint(r.message or "")}

@@ -178,6 +178,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="submissions graded at a time")
     parser.add_argument("--output", type=Path, help="where the grades go")
     for field, default in asdict(Limits()).items():
+        if field == "unit":
+            continue
         parser.add_argument(f"--{field.replace('_', '-')}", type=type(default), default=default)
     options = vars(parser.parse_args())
     submissions, name, jobs = (options.pop(o) for o in ("submissions", "assignment", "jobs"))

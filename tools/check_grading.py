@@ -24,7 +24,7 @@ from coursework.sandbox import isolation  # noqa: E402
 NAME = "finding_blind_spots"
 MINUTES = 10
 FULL = 19.0
-LIMITS = ["--seconds", "100", "--cell-seconds", "4", "--memory", str(3 * 2**29)]
+LIMITS = ["--notebook", "30", "--cell", "1", "--memory", str(3 * 2**29)]
 
 STUBBORN = """
 while True:

@@ -8,6 +8,7 @@ import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,7 +19,7 @@ import wire
 from IPython.core.interactiveshell import InteractiveShell
 
 PRINTED = 2**20  # characters that one cell or one call may print
-SHORTEST = 2.0  # seconds that every cell and every call gets
+LEAST = 8  # a function that was too slow again and again still gets this part of the first time
 
 
 class TooSlow(BaseException):
@@ -49,27 +50,28 @@ class Counting(io.TextIOBase):
 class Patience:
     """Limits what one cell or one call may compute and print.
 
-    Seconds of the processor, so that a busy machine takes nothing away from anybody. Whenever they
-    are used up, the next get half as many: one endless loop that is called by many tests shall
-    leave time for the tests of the other answers.
+    Seconds of the processor, so that a busy machine takes nothing away from anybody. A function
+    that has used them up gets half as many when it is called again: an endless loop that is called
+    by many tests shall leave time for the other answers. It takes nothing away from them.
 
     Args:
-        seconds: of the first that is too slow.
+        seconds: for each cell, and for each function's first call.
         printed: counts the characters.
     """
 
     def __init__(self, seconds: float, printed: Counting) -> None:
         self.seconds = seconds
+        self.shortened: dict[str, float] = {}
         self.printed = printed
         self.peer: wire.Peer | None = None
 
     @contextlib.contextmanager
-    def limit(self) -> Iterator[None]:
-        """Interrupt what computes here for too long, again and again if it does not end."""
-        seconds = self.seconds
+    def limit(self, name: str) -> Iterator[None]:
+        """Interrupt the cell or function of this name, again and again if it does not end."""
+        seconds = self.shortened.get(name, self.seconds)
 
         def interrupt(number: int, frame: FrameType | None) -> None:
-            self.seconds = max(seconds / 2, min(seconds, SHORTEST))
+            self.shortened[name] = max(seconds / 2, self.seconds / LEAST)
             error = TooSlow(f"computed for more than {seconds:.3g} seconds")
             if self.peer and self.peer.waiting:  # half a message must not be left behind
                 self.peer.overdue = error
@@ -86,7 +88,7 @@ class Patience:
 
 
 def run_cells(
-    shell: InteractiveShell, limit: Callable[[], contextlib.AbstractContextManager[None]]
+    shell: InteractiveShell, limit: Callable[[str], contextlib.AbstractContextManager[None]]
 ) -> Callable[[dict[str, str], list[str]], list[tuple[int, str]]]:
     """A function that writes the files, runs the cells in order and tells which cells failed."""
 
@@ -97,7 +99,7 @@ def run_cells(
         for i, source in enumerate(cells):
             error: BaseException | None
             try:
-                with limit():
+                with limit(f"cell {i}"):
                     result = shell.run_cell(source, store_history=False, silent=True)
                 error = result.error_before_exec or result.error_in_exec
             except BaseException as raised:
@@ -144,14 +146,14 @@ def main() -> None:
     inside = False
 
     @contextlib.contextmanager
-    def around() -> Iterator[None]:
+    def around(function: Callable[..., Any]) -> Iterator[None]:
         """Limit calls, but not the first, which runs all cells and limits each."""
         nonlocal inside
         if not inside:
             inside = True
             yield
         else:
-            with limit():
+            with limit(getattr(function, "__qualname__", "a function")):
                 yield
 
     def get(name: str) -> Any:
@@ -159,7 +161,7 @@ def main() -> None:
 
     if hidden:
         refuse(hidden)
-    functions = [run_cells(shell, limit), get]
+    functions = [run_cells(shell, limit), get, time.process_time]
     patience.peer = wire.Peer(connection, functions, trusting=True, around=around)
     patience.peer.serve()
 

@@ -140,7 +140,7 @@ class Peer:
         connection: to the other side.
         functions: that the other side may call by their numbers from the start.
         trusting: whether the other side may send whole objects. The grader does not.
-        around: a context for every call that is answered, such as a limit of its time.
+        around: makes a context for every call of a function, such as a limit of its time.
     """
 
     def __init__(
@@ -149,7 +149,7 @@ class Peer:
         functions: list[Any],
         *,
         trusting: bool,
-        around: Callable[[], AbstractContextManager[Any]] = nullcontext,
+        around: Callable[[Any], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         self.connection = connection
         self.functions = list(functions)
@@ -205,8 +205,8 @@ class Peer:
 
     def _answer(self, message: list[Any]) -> None:
         try:
-            with self.around():
-                _, number, args, kwargs = message
+            _, number, args, kwargs = message
+            with self.around(self.functions[number]):
                 args = unpack(args, self._function, whole=self.trusting)
                 kwargs = unpack(kwargs, self._function, whole=self.trusting)
                 value = self.functions[number](*args, **kwargs)
