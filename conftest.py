@@ -3,12 +3,16 @@
 import os
 from pathlib import Path
 
+import nbval.plugin
+
 os.environ.pop("BLINDSPOTS_DATA", None)
 os.environ["BLINDSPOTS_DATASET"] = "digits"
 os.environ["BLINDSPOTS_CACHE"] = str(Path(__file__).parent / "_build" / "test-cache")
 os.environ["MPLBACKEND"] = "agg"
 # Before PyTorch is imported: threads that wait do not spin, and tests side by side share the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Tests measure the coverage. In the kernels of the notebooks it would double their time.
+nbval.plugin.setup_coverage = nbval.plugin.teardown_coverage = lambda *arguments: None
 if "PYTEST_XDIST_WORKER" in os.environ:
     workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))

@@ -8,9 +8,6 @@ import torch
 from jaxtyping import Float
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
-from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader
-from torchvision.models import AlexNet_Weights, alexnet
-from torchvision.transforms import functional
 
 SIDE = 224  # pixels
 
@@ -26,6 +23,8 @@ def load_alexnet(*, download: bool = True) -> tuple[nn.Module, bool]:
     Args:
         download: whether to look for the weights at all.
     """
+    from torchvision.models import AlexNet_Weights, alexnet  # slow, and no other room needs it
+
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = alexnet().eval()
@@ -54,6 +53,9 @@ def load_pictures(folder: str | Path | None = None) -> Float[Tensor, "n 3 224 22
     Raises:
         ValueError: if the folder holds no picture.
     """
+    from torchvision.datasets.folder import IMG_EXTENSIONS, default_loader
+    from torchvision.transforms import functional
+
     if folder is None:
         steps = range(0, 201, 50), range(0, 417, 52)
         windows = [

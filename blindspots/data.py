@@ -15,7 +15,6 @@ from typing import Literal
 import numpy as np
 import platformdirs
 import torch
-import torchvision
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -161,6 +160,8 @@ def _mnist_folder() -> Path:
 
 def _download(folder: Path) -> None:
     """Download into a scratch folder and rename at the end, so that nothing half-done is kept."""
+    import torchvision  # takes as long as all the rest, and the digits do without
+
     (folder / RAW).mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
     try:
@@ -190,6 +191,8 @@ def _connection_timeout(seconds: float) -> Iterator[None]:
 
 
 def _mnist(folder: Path, split: Split) -> LabelledImages:
+    import torchvision
+
     for name in MNIST_MD5:  # torchvision wants all four, whichever it reads
         if not (folder / RAW / name).is_file():
             missing = folder / RAW / name

@@ -3,7 +3,7 @@
 import math
 
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 Interval = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
@@ -39,7 +39,7 @@ def wilson_interval(
             f"{error.max():g} of {count}"
         )
     share = error.double()
-    z2 = float(stats.norm.ppf((1 + confidence) / 2)) ** 2 / count
+    z2 = float(special.ndtri((1 + confidence) / 2)) ** 2 / count
     middle = (share + z2 / 2) / (1 + z2)
     half = (z2 * share * (1 - share) + (z2 / 2) ** 2).sqrt() / (1 + z2)
     return (middle - half).clamp(min=0), (middle + half).clamp(max=1)
@@ -73,7 +73,7 @@ def seed_interval(
     if number < 2:
         raise ValueError(f"need at least two runs to see their spread, got {number}")
     runs = runs.double()
-    t = float(stats.t.ppf((1 + confidence) / 2, number - 1))
+    t = float(special.stdtrit(number - 1, (1 + confidence) / 2))
     half = t * runs.std(dim=0) * (1 / number + new_run) ** 0.5
     return runs.mean(dim=0) - half, runs.mean(dim=0) + half
 

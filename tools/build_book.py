@@ -9,7 +9,10 @@ import sys
 import warnings
 from pathlib import Path
 
+import joblib
 import torch
+import yaml
+from tqdm import tqdm
 
 import blindspots
 
@@ -17,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "book" / "extensions"))
 import check_site
 from book_networks import book_networks
+from run_chapters import run_chapters
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -50,6 +54,47 @@ def forget_outdated(current: str) -> None:
     stamp.write_text(current)
 
 
+def train(recipe: str, part: blindspots.LabelledImages, seed: int) -> None:
+    """Put a network into the cache; called in a process of its own, on one thread."""
+    blindspots.trained(recipe, part, seed=seed)
+
+
+def train_networks(data: blindspots.LabelledImages) -> None:
+    """Train what the chapters need, side by side; what the cache has is only read."""
+    networks = book_networks(data.to("cuda" if torch.cuda.is_available() else "cpu"))
+
+    def seconds(name: str) -> float:
+        recipe, part, seed = networks[name]
+        return blindspots.training_seconds(recipe, part, seed=seed)
+
+    def missing(name: str) -> bool:
+        try:
+            return not seconds(name)
+        except FileNotFoundError:
+            return True
+
+    longest = sorted(filter(missing, networks), key=lambda name: "convnet" not in name)
+    with joblib.parallel_config(inner_max_num_threads=1, backend="loky"):
+        runs = joblib.Parallel(
+            n_jobs=min(joblib.cpu_count(), max(1, len(longest))),
+            return_as="generator_unordered",
+            batch_size=1,
+        )(joblib.delayed(train)(*networks[name]) for name in longest)
+        for _ in tqdm(runs, total=len(longest), unit="network", disable=not longest):
+            pass
+    for number, name in enumerate(networks, start=1):
+        blindspots.trained(networks[name][0], networks[name][1], seed=networks[name][2])
+        print(f"  {number}/{len(networks)} {name}: {seconds(name):.0f} s", flush=True)
+
+
+def chapters() -> list[Path]:
+    """The notebooks that are executed, from the last of the book: those compute longest."""
+    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    named = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    files = [ROOT / "book" / f"{name}.ipynb" for name in named]
+    return [file for file in reversed(files) if file.exists() and file.parent.name == "chapters"]
+
+
 def main() -> None:
     for variable in ("BLINDSPOTS_DATA", "BLINDSPOTS_CACHE"):
         if os.environ.get(variable):  # the chapters run in another folder
@@ -60,17 +105,19 @@ def main() -> None:
     for notice in notices:
         print(f"Note: {notice.message}")
     print(f"Data: {data.name}. Networks: trained now, or read from the cache.", flush=True)
-    on_device = data.to("cuda" if torch.cuda.is_available() else "cpu")
-    networks = book_networks(on_device)
-    for number, (name, (recipe, part, seed)) in enumerate(networks.items(), start=1):
-        blindspots.trained(recipe, part, seed=seed, progress=True)
-        seconds = blindspots.training_seconds(recipe, part, seed=seed)
-        print(f"  {number}/{len(networks)} {name}: {seconds:.0f} s", flush=True)
+    train_networks(data)
 
     forget_outdated(fingerprint(data))
-    environment = os.environ | {
-        "BLINDSPOTS_DATASET": "mnist" if data.name == "MNIST" else "digits",  # for every chapter
-    }
+    dataset = {"BLINDSPOTS_DATASET": "mnist" if data.name == "MNIST" else "digits"}
+    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["execute"]
+    failed = run_chapters(
+        chapters(), BUILD / ".jupyter_cache", timeout=settings["timeout"], environment=dataset
+    )
+    if failed:
+        for file, error in failed.items():
+            print(f"{file.relative_to(ROOT)}: {error}")
+        sys.exit(f"The book was not built: {len(failed)} chapters failed, for the reasons above.")
+    environment = os.environ | dataset
     build = [sys.executable, "-c", JUPYTER_BOOK, "build", "book", "-W", "-n"]
     build += ["--keep-going", "--config", "_config.yml", "--path-output", "."]
     if subprocess.run(build, env=environment).returncode:

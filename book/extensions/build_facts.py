@@ -11,7 +11,9 @@ import subprocess
 from datetime import datetime, timezone
 from importlib.metadata import version
 
+import nbformat
 from docutils import nodes
+from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -73,8 +75,8 @@ class FillIn(SphinxPostTransform):
         for node in list(self.document.findall(BuildFacts)):
             rows = [(nodes.Text(name), nodes.Text(value)) for name, value in facts().items()]
             rows += [
-                (self.link(document), nodes.Text(f"{data['runtime']:.0f} seconds"))
-                for document, data in sorted(self.executed().items())
+                (self.link(document), nodes.Text(self.spent(document)))
+                for document in sorted(self.executed())
             ]
             node.replace_self(make_table(("What", "In this build"), rows))
 
@@ -88,6 +90,19 @@ class FillIn(SphinxPostTransform):
         if of not in self.executed():
             raise ValueError(f"the build has run no notebook {of}: mend the {{minutes}} role")
         return self.executed()[of]["runtime"]
+
+    def spent(self, document):
+        """How long a chapter took: by the clock, and by the processor where that was measured."""
+        said = f"{self.seconds(document):.0f} seconds"
+        cache = get_cache(self.env.mystnb_config.execution_cache_path)
+        notebook = nbformat.read(self.env.doc2path(document), as_version=4)
+        data = cache.match_cache_notebook(notebook).data
+        if "processor_seconds" not in data:
+            return said
+        return (
+            f"{said}, of the processor {data['processor_seconds']:.0f}; "
+            f"chapters side by side: {data['side_by_side']}"
+        )
 
     def link(self, document):
         reference = pending_xref(

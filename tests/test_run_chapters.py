@@ -1,0 +1,123 @@
+"""Chapters side by side: what is finished is kept, whatever becomes of the others."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+from jupyter_cache import get_cache
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+SCRIPT = """
+import sys
+from pathlib import Path
+from run_chapters import run_chapters
+try:
+    run_chapters([Path(f) for f in sys.argv[2:]], Path(sys.argv[1]), timeout=100, environment={})
+except KeyboardInterrupt:
+    sys.exit("Interrupted.")
+"""
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(TOOLS)
+    from run_chapters import run_chapters
+
+    def run(*files, **environment):
+        return run_chapters([*files], tmp_path / "cache", timeout=100, environment=environment)
+
+    return run
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    def chapter(name, *cells):
+        notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(c) for c in cells])
+        nbformat.write(notebook, tmp_path / f"{name}.ipynb")
+        return tmp_path / f"{name}.ipynb"
+
+    return chapter
+
+
+def outputs(folder, file):
+    """What the book would show, by the very call of MyST-NB; an error if it would execute."""
+    cache = get_cache(folder)
+    _, notebook = cache.merge_match_into_notebook(nbformat.read(file, as_version=4))
+    return "".join(o.text for cell in notebook.cells for o in cell.get("outputs", []))
+
+
+def test_finished_chapters_are_kept_and_failed_ones_named(run, chapter, tmp_path):
+    note = tmp_path / "executed"
+    count = f"with open({str(note)!r}, 'a') as file: file.write('x')"
+    good = chapter("good", count, "import os; print(os.environ['WORD'])")
+    bad = chapter("bad", "1 / 0")
+    failed = run(bad, good, WORD="hello")
+    assert list(failed) == [bad] and "ZeroDivisionError" in failed[bad]
+    assert outputs(tmp_path / "cache", good) == "hello\n"
+    assert run(good) == {} and note.read_text() == "x"
+    chapter("good", count, "print(2)")
+    assert run(good) == {} and note.read_text() == "xx"
+
+
+def test_times_are_of_the_clock_and_of_the_processor(run, chapter, tmp_path):
+    sleeps = chapter("sleeps", "import time; time.sleep(4)")
+    computes = chapter(
+        "computes", "import time\nwhile time.process_time() < 4: pass", "print('done')"
+    )
+    assert run(sleeps, computes) == {}
+    cache = get_cache(tmp_path / "cache")
+    slept, computed = (
+        cache.match_cache_notebook(nbformat.read(file, as_version=4)).data
+        for file in (sleeps, computes)
+    )
+    assert slept["execution_seconds"] > 4 and slept["processor_seconds"] < 3
+    assert computed["processor_seconds"] >= 4
+
+
+def test_chapters_share_the_cores(run, chapter, tmp_path, monkeypatch):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 4)
+    say = "import os; print(os.environ['OMP_NUM_THREADS'])"
+    alone = chapter("alone", say)
+    assert run(alone) == {} and outputs(tmp_path / "cache", alone) == "4\n"
+    both = chapter("one", say, "x = 1"), chapter("other", say, "x = 2")
+    assert run(*both) == {}
+    assert [outputs(tmp_path / "cache", file)[0] for file in both] == ["2", "2"]
+
+
+def test_an_interruption_keeps_what_is_finished_and_leaves_nothing_running(chapter, tmp_path):
+    pid, cache = tmp_path / "pid", tmp_path / "cache"
+    quick = chapter("quick", "print('quick')")
+    write = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid()))"
+    endless = chapter("endless", write, "while True: time.sleep(1)")
+    words = [sys.executable, "-c", SCRIPT, str(cache), str(quick), str(endless)]
+    environment = os.environ | {"PYTHONPATH": str(TOOLS), "LOKY_MAX_CPU_COUNT": "2"}
+    process = subprocess.Popen(
+        words, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+    def wait_for(condition):
+        end = time.monotonic() + 100
+        while not condition():
+            assert time.monotonic() < end
+            time.sleep(0.2)
+
+    def finished():
+        try:
+            return outputs(cache, quick) == "quick\n"
+        except KeyError:
+            return False
+
+    wait_for(lambda: finished() and pid.exists() and pid.read_text())
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1 and "Traceback" not in said
+    assert said.strip().endswith("Interrupted.")
+    assert finished()
+    wait_for(lambda: not psutil.pid_exists(int(pid.read_text())))

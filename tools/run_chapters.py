@@ -1,0 +1,112 @@
+"""Execute the chapters side by side, into the cache from which Jupyter Book takes their outputs."""
+
+import os
+import resource
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import joblib
+import nbformat
+from jupyter_cache import get_cache
+from jupyter_cache.base import CacheBundleIn
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from tqdm import tqdm
+
+
+class Executed(NamedTuple):
+    """A chapter that was executed.
+
+    Attributes:
+        file: the chapter.
+        notebook: with its outputs.
+        seconds: of the clock.
+        processor_seconds: of all cores together.
+        error: what went wrong, or nothing.
+    """
+
+    file: Path
+    notebook: nbformat.NotebookNode
+    seconds: float
+    processor_seconds: float
+    error: str
+
+
+def run_chapters(
+    files: list[Path], cache_folder: Path, *, timeout: int, environment: dict[str, str]
+) -> dict[Path, str]:
+    """Execute those that the cache does not know; keep each as soon as it is finished.
+
+    As many run at a time as there are cores, each on its share of them.
+
+    Args:
+        files: the chapters, those first that had better be started early.
+        cache_folder: Jupyter Book's cache.
+        timeout: seconds for one cell.
+        environment: variables of the kernels, added to those of this process.
+
+    Returns:
+        What went wrong, by chapter.
+    """
+    cache = get_cache(cache_folder)
+    missing = [file for file in files if not known(cache, file)]
+    if not missing:
+        return {}
+    cores = joblib.cpu_count()
+    jobs = min(cores, len(missing))
+    environment = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), **os.environ, **environment}
+    runs = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(
+        joblib.delayed(execute)(file, timeout, environment) for file in missing
+    )
+    failed = {}
+    with tqdm(runs, total=len(missing), unit="chapter") as progress:
+        for done in progress:
+            progress.set_postfix_str(done.file.stem)
+            if done.error:
+                failed[done.file] = done.error
+                continue
+            times = {
+                "execution_seconds": done.seconds,
+                "processor_seconds": done.processor_seconds,
+                "side_by_side": jobs,
+            }
+            bundle = CacheBundleIn(done.notebook, str(done.file), data=times)
+            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
+    return failed
+
+
+def known(cache, file: Path) -> bool:
+    """Whether the cache holds the outputs of these very cells."""
+    try:
+        cache.match_cache_notebook(nbformat.read(file, as_version=4))
+    except KeyError:
+        return False
+    return True
+
+
+def execute(file: Path, timeout: int, environment: dict[str, str]) -> Executed:
+    """Run one chapter in a kernel of its own; called in a process of its own."""
+    notebook = nbformat.read(file, as_version=4)
+    resources = {"metadata": {"path": str(file.parent)}}
+    client = NotebookClient(
+        notebook,
+        timeout=timeout,
+        resources=resources,
+        record_timing=False,  # written into the cells, by which the cache knows a notebook
+        extra_arguments=["--IPKernelApp.log_level=40"],  # else each tells that it listens on TCP
+    )
+    error = ""
+    began, spent = time.perf_counter(), spent_by_children()
+    try:
+        client.execute(env=environment)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError) as raised:
+        error = str(raised)
+    seconds = time.perf_counter() - began
+    return Executed(file, notebook, seconds, spent_by_children() - spent, error)
+
+
+def spent_by_children() -> float:
+    """Seconds of the processor that the processes started from here have used, once they ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
