@@ -19,12 +19,14 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides test lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
+.PHONY: help book slides test test-quick test-variants lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
 
 help:
 	@echo "make book        build the book into _build/html"
 	@echo "make slides      cut slides from the built book into _build/slides"
 	@echo "make test        run all tests, doctests and notebooks"
+	@echo "make test-quick  run what takes less than a minute, while editing"
+	@echo "make test-variants  run the tests as other processors would (half an hour)"
 	@echo "make lab         open the chapters in JupyterLab"
 	@echo "make lint        check style and types"
 	@echo "make check-site  open the built book in Chromium and check every page and every slide"
@@ -50,8 +52,19 @@ book: $(READY)
 slides: $(READY)
 	@$(BIN)/python tools/build_slides.py
 
+# Files of tests run side by side. CHAPTERS= leaves out the notebooks, which make book executes too.
+CHAPTERS ?= book/chapters
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(CHAPTERS) tests blindspots
+
+test-quick: $(READY)
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-cov -m "not slow" tests blindspots
+
+# Other instruction sets, numbers of threads, a busy machine; about five minutes each.
+test-variants: $(READY)
+	@$(BIN)/python tools/variants.py $(OPTIONS)
 
 lab: $(READY)
 	@$(BIN)/jupyter lab book/chapters
@@ -67,7 +80,7 @@ check-site: slides
 	@BLINDSPOTS_SLIDES=_build/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
 
 mutants: $(READY)
-	@$(BIN)/python tools/mutants.py
+	@$(BIN)/python tools/mutants.py $(OPTIONS)
 
 assignments: $(READY)
 	@$(BIN)/python -m coursework.editions

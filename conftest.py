@@ -7,7 +7,8 @@ import nbval.plugin
 
 os.environ.pop("BLINDSPOTS_DATA", None)
 os.environ["BLINDSPOTS_DATASET"] = "digits"
-os.environ["BLINDSPOTS_CACHE"] = str(Path(__file__).parent / "_build" / "test-cache")
+CACHE = Path(__file__).parent / "_build" / "test-cache"
+os.environ["BLINDSPOTS_CACHE"] = os.environ.get("BLINDSPOTS_TEST_CACHE", str(CACHE))
 os.environ["MPLBACKEND"] = "agg"
 # Before PyTorch is imported: threads that wait do not spin, and tests side by side share the cores.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -13,6 +13,8 @@ import pytest
 
 from blindspots import run_sweep
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = [{"seed": seed} for seed in range(4)]
 

@@ -21,6 +21,8 @@ from coursework import checks, editions, grade, leaks
 from coursework.inside.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
 from coursework.sandbox import Limits, isolation, sandbox
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = [master.stem for master in editions.masters()]
 STUDENTS = ("ada", "emmy.noether", "s1234567", "Ångström", "x")

@@ -140,6 +140,7 @@ def test_what_is_not_known_is_refused(model, error, message):
         layer_bounds(model, (1, 6, 6))
 
 
+@pytest.mark.slow
 def test_torchvision_networks_are_traced():
     """A residual network, and one with overlapping pooling; thin ones, as the wide take minutes."""
     from torchvision.models.resnet import BasicBlock, ResNet

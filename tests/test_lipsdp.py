@@ -66,6 +66,7 @@ def test_one_layer_of_one_unit_in_closed_form():
     assert lipsdp_pair_bounds(model)[0, 1].item() == pytest.approx(15, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", [nn.Sigmoid, nn.ReLU, nn.Tanh])
 def test_between_what_happens_and_the_product(activation, generator):
     for widths in ((12, 30, 5), (20, 10, 30, 8), (40, 25, 25, 25, 10)):

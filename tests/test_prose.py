@@ -23,6 +23,7 @@ def test_numbers_must_be_formatted_by_the_chapter(value):
         prose.glue(error=value)
 
 
+@pytest.mark.slow
 def test_silent_without_the_books_tools():
     """A reader on Colab has no myst_nb."""
     code = (

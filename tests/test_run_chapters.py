@@ -12,6 +12,8 @@ import psutil
 import pytest
 from jupyter_cache import get_cache
 
+pytestmark = pytest.mark.slow
+
 TOOLS = Path(__file__).resolve().parent.parent / "tools"
 SCRIPT = """
 import sys

@@ -42,6 +42,7 @@ def test_every_call_has_one_thread_and_the_caller_keeps_theirs(tmp_path):
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_results(tmp_path, expected):
     with joblib.parallel_config(n_jobs=2):
         assert run_sweep(make_job(), SETTINGS, folder=tmp_path) == expected

@@ -232,6 +232,7 @@ def test_what_the_pool_holds_is_learnt_with_its_true_label(train, generator):
     assert errors[1] < 0.5 * errors[0]
 
 
+@pytest.mark.slow
 def test_adversaries_push_the_boundary_away_and_noise_hardly(train, digits):
     data, _ = digits
     attack = partial(pgd, size=0.2, steps=1)
