@@ -67,6 +67,16 @@ def test_finished_chapters_are_kept_and_failed_ones_named(run, chapter, tmp_path
     assert run(good) == {} and note.read_text() == "xx"
 
 
+def test_executed_chapters_are_written_with_what_came_out(run, chapter, tmp_path):
+    from run_chapters import write_executed
+
+    file = chapter("one", "print('one')")
+    assert run(file) == {}
+    write_executed([file], tmp_path / "cache", tmp_path / "shown" / "chapters")
+    written = nbformat.read(tmp_path / "shown" / "chapters" / "one.ipynb", as_version=4)
+    assert [output.text for output in written.cells[0].outputs] == ["one\n"]
+
+
 def test_times_are_of_the_clock_and_of_the_processor(run, chapter, tmp_path):
     sleeps = chapter("sleeps", "import time; time.sleep(4)")
     computes = chapter(

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.append(str(Path(__file__).parents[1] / "book" / "extensions"))
 import check_site
 from book_networks import book_networks
-from run_chapters import run_chapters
+from run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -122,6 +122,7 @@ def main() -> None:
     build += ["--keep-going", "--config", "_config.yml", "--path-output", "."]
     if subprocess.run(build, env=environment).returncode:
         sys.exit("The book was not built: the reason is above.")
+    write_executed(chapters(), BUILD / ".jupyter_cache", BUILD / "jupyter_execute" / "chapters")
     if defects := check_site.defects(SITE, ROOT / "book" / "_toc.yml"):
         print(*defects, sep="\n")
         sys.exit(f"The book was built but has {len(defects)} defects, listed above.")

@@ -85,6 +85,18 @@ def known(cache, file: Path) -> bool:
     return True
 
 
+def write_executed(files: list[Path], cache_folder: Path, folder: Path) -> None:
+    """Write chapters with their outputs, for the slides and for the comparison of outputs.
+
+    MyST-NB writes them too, but without outputs where these came from the cache.
+    """
+    cache = get_cache(cache_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        _, notebook = cache.merge_match_into_notebook(nbformat.read(file, as_version=4))
+        nbformat.write(notebook, folder / file.name)
+
+
 def execute(file: Path, timeout: int, environment: dict[str, str]) -> Executed:
     """Run one chapter in a kernel of its own; called in a process of its own."""
     notebook = nbformat.read(file, as_version=4)
