@@ -204,22 +204,23 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
     lower, upper = problem.bounds
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
-    offsets = torch.linalg.vecdot(rows.normals, rows.x[:, None]) - ahead
+    moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
+    offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
     lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
     longest = LONGEST_STEP * (upper - lower)
     nearest = project_to_polytope(
-        problem.images,
+        torch.zeros_like(moved),
         rows.normals,
         offsets.masked_fill(rows.rival < 0, 0),
-        lower=lower,
-        upper=upper,
+        lower=lower - problem.images,
+        upper=upper - problem.images,
         multipliers=rows.multipliers,
         tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
         max_iterations=NEWTON_STEPS,
     )
-    length = distortion(rows.x, nearest.x)
+    length = distortion(moved, nearest.x)
     share = longest / length.clamp(min=longest)
-    x = rows.x.lerp(nearest.x, share[:, None]).clamp(lower, upper)
+    x = (problem.images + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
     return rows._replace(x=x, multipliers=nearest.multipliers), length
 
 

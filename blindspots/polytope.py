@@ -34,8 +34,8 @@ def project_to_polytope(
     normals: Float[Tensor, "b m n"],
     offsets: Float[Tensor, "b m"],
     *,
-    lower: float = 0.0,
-    upper: float = 1.0,
+    lower: float | Float[Tensor, "b n"] = 0.0,
+    upper: float | Float[Tensor, "b n"] = 1.0,
     multipliers: Float[Tensor, "b m"] | None = None,
     tolerance: float | Float[Tensor, "b"] = 1e-5,
     max_iterations: int = 50,
@@ -56,8 +56,8 @@ def project_to_polytope(
         points: to be projected.
         normals: of the half-spaces; a row of zeros (with offset 0) stands for none.
         offsets: of the half-spaces.
-        lower: bound of every variable.
-        upper: bound of every variable.
+        lower: bound of every variable; one number, or one per variable.
+        upper: bound of every variable; one number, or one per variable.
         multipliers: where to start, from an earlier similar projection; zero by default.
         tolerance: largest violation, as a distance, that counts as converged; one number, or one
             per row.
@@ -79,17 +79,21 @@ def project_to_polytope(
     tensor([[0.2500, 0.2500]])
     """
     _check(points, normals, offsets, multipliers, lower, upper)
-    polytopes = _Polytopes(points, normals, offsets)
+    lower, upper = torch.as_tensor(lower).to(points), torch.as_tensor(upper).to(points)
+    # Seen from the points: a short way to go keeps its digits, which beside a point would be lost.
+    offsets = offsets - torch.linalg.vecdot(normals, points[:, None])
+    polytopes = _Polytopes(lower - points, upper - points, normals, offsets)
     lengths = torch.linalg.vector_norm(normals, dim=2)
     lengths = torch.where(lengths > 0, lengths, 1)
     solution, violation = torch.empty_like(offsets), torch.empty_like(points[:, 0])
     tolerances = torch.as_tensor(tolerance).to(points).expand(len(points))
     rows = torch.arange(len(points), device=points.device)
     start = torch.zeros_like(offsets) if multipliers is None else multipliers
-    dual = _evaluate(polytopes, start, lower, upper)
-    worse = dual.value < (points.clamp(lower, upper) - points).square().sum(dim=1) / 2
+    dual = _evaluate(polytopes, start)
+    inside = torch.zeros_like(points).clamp(polytopes.lower, polytopes.upper)
+    worse = dual.value < inside.square().sum(dim=1) / 2
     if worse.any():  # than no multipliers at all: a start so bad leads nowhere
-        dual = _evaluate(polytopes, start.masked_fill(worse[:, None], 0), lower, upper)
+        dual = _evaluate(polytopes, start.masked_fill(worse[:, None], 0))
     for iteration in range(max_iterations + 1):
         excess = torch.where(dual.multipliers > 0, dual.gradient.abs(), dual.gradient.clamp(min=0))
         solution[rows], violation[rows] = dual.multipliers, (excess / lengths[rows]).amax(dim=1)
@@ -102,13 +106,16 @@ def project_to_polytope(
             polytopes = _Polytopes(*(field[going] for field in polytopes))
             dual = _Dual(*(field[going] for field in dual))
             going = going[going]
-        dual = _newton(polytopes, dual, going, lower, upper)
+        dual = _newton(polytopes, dual, going)
     x = (points - _combine(solution, normals)).clamp(lower, upper)
     return PolytopeProjection(x, solution, violation, violation <= tolerances)
 
 
 class _Polytopes(NamedTuple):
-    points: Float[Tensor, "a n"]
+    """Boxes and half-spaces, with the points to be projected as their origins."""
+
+    lower: Float[Tensor, "a n"]
+    upper: Float[Tensor, "a n"]
     normals: Float[Tensor, "a m n"]
     offsets: Float[Tensor, "a m"]
 
@@ -126,16 +133,16 @@ def _combine(multipliers: Tensor, normals: Tensor) -> Float[Tensor, "b n"]:
     return torch.bmm(multipliers[:, None], normals)[:, 0]
 
 
-def _evaluate(polytopes: _Polytopes, multipliers: Tensor, lower: float, upper: float) -> _Dual:
-    points, normals, offsets = polytopes
-    unclamped = points - _combine(multipliers, normals)
-    x = unclamped.clamp(lower, upper)
-    gradient = torch.linalg.vecdot(normals, x[:, None]) - offsets
-    value = (x - points).square().sum(dim=1) / 2 + (multipliers * gradient).sum(dim=1)
-    return _Dual(multipliers, unclamped == x, gradient, value)
+def _evaluate(polytopes: _Polytopes, multipliers: Tensor) -> _Dual:
+    lower, upper, normals, offsets = polytopes
+    unclamped = -_combine(multipliers, normals)
+    displacement = unclamped.clamp(lower, upper)
+    gradient = torch.linalg.vecdot(normals, displacement[:, None]) - offsets
+    value = displacement.square().sum(dim=1) / 2 + (multipliers * gradient).sum(dim=1)
+    return _Dual(multipliers, unclamped == displacement, gradient, value)
 
 
-def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor, lower: float, upper: float) -> _Dual:
+def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor) -> _Dual:
     """One projected Newton step of each row going, shortened until the dual increases enough."""
     normals, tiny = polytopes.normals, torch.finfo(dual.value.dtype).eps
     # A multiplier that is zero and would become negative stays out of the step.
@@ -154,7 +161,7 @@ def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor, lower: float, upp
             here = _Dual(*(field[left] for field in dual))
             there = _Polytopes(*(field[left] for field in polytopes))
         trial = (here.multipliers + length[left] * step[left]).clamp(min=0) * moving[left]
-        result = _evaluate(there, trial, lower, upper)
+        result = _evaluate(there, trial)
         promised = (here.gradient * (trial - here.multipliers)).sum(dim=1)
         rounding = 10 * tiny * here.value.abs()
         good = result.value >= here.value + SUFFICIENT_INCREASE * promised - rounding
@@ -172,8 +179,8 @@ def _check(
     normals: Tensor,
     offsets: Tensor,
     multipliers: Tensor | None,
-    lower: float,
-    upper: float,
+    lower: float | Tensor,
+    upper: float | Tensor,
 ) -> None:
     rows, half_spaces = points.shape[:1], offsets.shape[1:]
     wanted = {
@@ -192,8 +199,11 @@ def _check(
                 f"{name} have shape {tuple(tensor.shape)} where {tuple(shape)} fits "
                 f"{points.shape[0]} points of {points.shape[1]} variables: pass one per half-space"
             )
-    if not lower <= upper:
-        raise ValueError(f"the lower bound {lower:g} exceeds the upper {upper:g}: swap them")
+    if (crossed := torch.as_tensor(lower > upper)).any():
+        low, high = (
+            torch.as_tensor(bound).expand_as(crossed)[crossed][0] for bound in (lower, upper)
+        )
+        raise ValueError(f"the lower bound {low:g} exceeds the upper {high:g}: swap them")
     for name, tensor in (("points", points), ("normals", normals), ("offsets", offsets)):
         if not tensor.sum().isfinite():  # in one pass: this runs once per step of an attack
             raise ValueError(f"{name} contain NaN or infinity: mend them")

@@ -26,7 +26,7 @@ VARIANTS = {
 
 def run(name: str, tests: list[str]) -> bool:
     """Whether the tests pass in this variant."""
-    words = [sys.executable, "-m", "pytest", "-q", "--no-cov", "--durations=5", "-n", "auto"]
+    words = [sys.executable, "-m", "pytest", "-q", "--no-cov", "-n", "auto"]
     words += ["--dist", "loadfile", "--no-loadscope-reorder", *tests]
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, **VARIANTS[name], "BLINDSPOTS_TEST_CACHE": cache}
