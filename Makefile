@@ -19,7 +19,7 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides test test-quick test-variants lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz sweep-transfer sweep-units sweep-training clean
+.PHONY: help book slides test test-quick test-variants lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz benchmark-threads sweep-transfer sweep-units sweep-training clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -36,6 +36,7 @@ help:
 	@echo "make check-grading  grade a class of thirty, half of which means no good"
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
 	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
+	@echo "make benchmark-threads  one thread against two, alone and beside other work (five minutes)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
 	@echo "make sweep-units  units against random directions in networks of five seeds (half an hour)"
 	@echo "make sweep-training  ways to train, with pools of blind spots, over five seeds (three hours on two cores)"
@@ -106,6 +107,9 @@ benchmarks/.venv/ready: benchmarks/attacks/requirements.txt constraints.txt
 
 benchmark-attacks: benchmarks/.venv/ready
 	@benchmarks/.venv/bin/python benchmarks/attacks/run.py $(OPTIONS)
+
+benchmark-threads: $(READY)
+	@$(BIN)/python benchmarks/threads/run.py
 
 benchmark-lipschitz: $(READY)
 	@$(BIN)/python benchmarks/lipschitz/run.py $(OPTIONS)

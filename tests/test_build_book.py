@@ -1,9 +1,12 @@
+import errno
 import importlib.util
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from blindspots import load_images
 
@@ -71,3 +74,19 @@ def test_commit_without_git(build_facts, monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", no_git)
     assert build_facts.commit() == "unknown, not a git checkout"
+
+
+FULL_TABLE = OperationalError("INSERT", {}, sqlite3.OperationalError("database or disk is full"))
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), True),
+        (FULL_TABLE, True),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (OperationalError("INSERT", {}, sqlite3.OperationalError("no such table")), False),
+    ],
+)
+def test_a_full_disk_is_told_from_other_errors(build_book, error, full):
+    assert build_book.disk_is_full(error) == full

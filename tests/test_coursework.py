@@ -27,7 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent
 NAMES = [master.stem for master in editions.masters()]
 STUDENTS = ("ada", "emmy.noether", "s1234567", "Ångström", "x")
 LIMITS = Limits(notebook=60, cell=1, memory=2 * 2**30)
-SHORT = Limits(notebook=60, cell=0.4, memory=2 * 2**30)  # far more than the solution's calls take
 
 
 @pytest.fixture(scope="session")
@@ -402,17 +401,17 @@ def test_an_error_may_say_anything_or_nothing(built, assess, tmp_path):
 
 def test_an_endless_loop_leaves_time_for_the_others(built, assess, tmp_path):
     endless = "def bracket(*args):\n    while True: pass"
-    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), SHORT)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), LIMITS)
     hints = [failed["hint"] for failed in result["questions"]["q5"]["failed"]]
     assert points(result) == FULL | {"q5": 0}
     waited = [float(re.search(r"more than ([\d.]+) seconds", hint)[1]) for hint in hints]
-    first = SHORT.cell * assessment.solution_seconds("finding_blind_spots")
+    first = LIMITS.cell * assessment.solution_seconds("finding_blind_spots")
     assert waited == pytest.approx([first, first / 2, first / 4, first / 8], rel=0.01)
 
 
 def test_an_endless_loop_of_calls_leaves_the_border_in_order(built, assess, tmp_path):
     endless = "def bracket(succeeds, *args):\n    while True: succeeds(1.0)"
-    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), SHORT)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), LIMITS)
     assert points(result) == FULL | {"q5": 0}
     assert all("TooSlow" in failed["hint"] for failed in result["questions"]["q5"]["failed"][:1])
 

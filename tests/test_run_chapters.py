@@ -67,6 +67,32 @@ def test_finished_chapters_are_kept_and_failed_ones_named(run, chapter, tmp_path
     assert run(good) == {} and note.read_text() == "xx"
 
 
+def cut_short(notebook, database):
+    notebook.write_text(notebook.read_text()[:100])
+
+
+def empty(notebook, database):
+    notebook.write_text("")
+
+
+def not_begun(notebook, database):
+    notebook.unlink()
+
+
+def without_tables(notebook, database):
+    database.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [cut_short, empty, not_begun, without_tables])
+def test_what_a_full_disk_left_by_half_is_made_again(run, chapter, tmp_path, damage):
+    file = chapter("one", "print('one')")
+    assert run(file) == {}
+    (kept,) = (tmp_path / "cache" / "executed").rglob("base.ipynb")
+    damage(kept, tmp_path / "cache" / "global.db")
+    assert run(file) == {}
+    assert outputs(tmp_path / "cache", file) == "one\n"
+
+
 def test_executed_chapters_are_written_with_what_came_out(run, chapter, tmp_path):
     from run_chapters import write_executed
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import joblib
 import torch
 import yaml
+from sqlalchemy.exc import OperationalError
 from tqdm import tqdm
 
 import blindspots
@@ -95,6 +96,11 @@ def chapters() -> list[Path]:
     return [file for file in reversed(files) if file.exists() and file.parent.name == "chapters"]
 
 
+def disk_is_full(error: Exception) -> bool:
+    """Whether this is how the system, or the cache's SQLite, says so."""
+    return getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in str(error)
+
+
 def main() -> None:
     for variable in ("BLINDSPOTS_DATA", "BLINDSPOTS_CACHE"):
         if os.environ.get(variable):  # the chapters run in another folder
@@ -135,7 +141,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit("Interrupted. What was finished is kept; run the same command again to go on.")
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    except (OSError, OperationalError) as error:
+        if not disk_is_full(error):
             raise
         sys.exit("The disk is full: free some space and run the same command again.")

@@ -2,6 +2,8 @@
 
 import os
 import resource
+import shutil
+import signal
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -49,7 +51,7 @@ def run_chapters(
     Returns:
         What went wrong, by chapter.
     """
-    cache = get_cache(cache_folder)
+    cache = open_cache(cache_folder)
     missing = [file for file in files if not known(cache, file)]
     if not missing:
         return {}
@@ -76,11 +78,25 @@ def run_chapters(
     return failed
 
 
-def known(cache, file: Path) -> bool:
-    """Whether the cache holds the outputs of these very cells."""
+def open_cache(folder: Path):
+    """Jupyter Book's cache; a new one if the disk was full when it was begun."""
+    cache = get_cache(folder)
     try:
-        cache.match_cache_notebook(nbformat.read(file, as_version=4))
-    except KeyError:
+        cache.list_cache_records()
+    except RuntimeError:
+        shutil.rmtree(folder)
+        cache = get_cache(folder)
+    return cache
+
+
+def known(cache, file: Path) -> bool:
+    """Whether the cache holds the outputs of these very cells; what it holds by half is removed."""
+    notebook = nbformat.read(file, as_version=4)
+    try:
+        cache.merge_match_into_notebook(notebook)
+    except (KeyError, ValueError):  # no record, or one whose notebook was not written to its end
+        _, key = cache.create_hashed_notebook(notebook)
+        shutil.rmtree(cache.path / "executed" / key, ignore_errors=True)
         return False
     return True
 
@@ -99,6 +115,7 @@ def write_executed(files: list[Path], cache_folder: Path, folder: Path) -> None:
 
 def execute(file: Path, timeout: int, environment: dict[str, str]) -> Executed:
     """Run one chapter in a kernel of its own; called in a process of its own."""
+    leave_interruptions_to_the_parent()
     notebook = nbformat.read(file, as_version=4)
     resources = {"metadata": {"path": str(file.parent)}}
     client = NotebookClient(
@@ -114,8 +131,15 @@ def execute(file: Path, timeout: int, environment: dict[str, str]) -> Executed:
         client.execute(env=environment)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as raised:
         error = str(raised)
+    finally:
+        leave_interruptions_to_the_parent()
     seconds = time.perf_counter() - began
     return Executed(file, notebook, seconds, spent_by_children() - spent, error)
+
+
+def leave_interruptions_to_the_parent() -> None:
+    """Say nothing at Ctrl-C: the parent says it, and ends this process. NBClient undoes this."""
+    signal.signal(signal.SIGINT, lambda *_: None)
 
 
 def spent_by_children() -> float:

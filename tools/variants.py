@@ -1,17 +1,23 @@
 """Run the tests as other processors would: other instructions, other threads, a busy machine.
 
 `make test-variants` runs all of them, `make test-variants OPTIONS="plain busy"` some, each with
-networks of its own.
+networks of its own. With `--verdicts` the chapters are executed too, on the digits, and the ledger
+must give the same verdicts in all.
 """
 
 import argparse
+import ast
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+import nbformat
+from build_book import chapters
 from busy import busy
+from run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIANTS = {
@@ -24,32 +30,74 @@ VARIANTS = {
 }
 
 
-def run(name: str, tests: list[str]) -> bool:
+def tests_pass(name: str, tests: list[str], cache: Path) -> bool:
     """Whether the tests pass in this variant."""
     words = [sys.executable, "-m", "pytest", "-q", "--no-cov", "-n", "auto"]
     words += ["--dist", "loadfile", "--no-loadscope-reorder", *tests]
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, **VARIANTS[name], "BLINDSPOTS_TEST_CACHE": cache}
-        with busy(2 if name == "busy" else 0):
-            return subprocess.run(words, cwd=ROOT, env=environment).returncode == 0
+    environment = {**os.environ, **VARIANTS[name], "BLINDSPOTS_TEST_CACHE": str(cache)}
+    return subprocess.run(words, cwd=ROOT, env=environment).returncode == 0
+
+
+def verdicts(name: str, cache: Path, folder: Path) -> dict[str, str]:
+    """What the ledger says of each claim when the chapters are executed in this variant."""
+    files = chapters()
+    data = {"BLINDSPOTS_DATASET": "digits", "BLINDSPOTS_CACHE": str(cache)}
+    failed = run_chapters(
+        files, folder / "cache", timeout=1800, environment={**VARIANTS[name], **data}
+    )
+    if failed:
+        sys.exit("\n".join(f"{file.name}: {error}" for file, error in failed.items()))
+    write_executed(files, folder / "cache", folder / "executed")
+    found = {}
+    for file in files:
+        for glued, text in glued_in(folder / "executed" / file.name):
+            if glued.startswith("claim_"):
+                found[glued.removeprefix("claim_")] = json.loads(text)["verdict"]
+    return found
+
+
+def glued_in(file: Path):
+    """Names and texts that an executed chapter leaves to the book."""
+    for cell in nbformat.read(file, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            mark = output.get("metadata", {}).get("scrapbook")
+            if mark and "text/plain" in output["data"]:
+                yield mark["name"], ast.literal_eval(output["data"]["text/plain"])
+
+
+def differences(found: dict[str, dict[str, str]]) -> list[str]:
+    """A line for every claim on which the variants do not agree."""
+    lines = []
+    for claim in sorted(set().union(*found.values())):
+        said = {name: of.get(claim, "nothing") for name, of in found.items()}
+        if len(set(said.values())) > 1:
+            lines.append(f"{claim}: " + ", ".join(f"{said[name]} ({name})" for name in said))
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the tests as other processors would.")
     parser.add_argument("names", nargs="*", help=f"of {', '.join(VARIANTS)}; all, if none is named")
-    parser.add_argument("--tests", nargs="+", default=["tests", "blindspots"])
+    parser.add_argument("--tests", nargs="*", default=["tests", "blindspots"])
+    parser.add_argument("--verdicts", action="store_true", help="compare those of the ledger too")
     arguments = parser.parse_args()
     names = arguments.names or list(VARIANTS)
     if unknown := [name for name in names if name not in VARIANTS]:
         parser.error(f"there is no variant {unknown[0]!r}: use one of {', '.join(VARIANTS)}")
-    failed = []
+    failed, found = [], {}
     for name in names:
         print(f"\nVariant {name}: {VARIANTS[name]}", flush=True)
-        if not run(name, arguments.tests):
-            failed.append(name)
+        with tempfile.TemporaryDirectory() as folder, busy(2 if name == "busy" else 0):
+            cache = Path(folder) / "networks"
+            if arguments.tests and not tests_pass(name, arguments.tests, cache):
+                failed.append(name)
+            if arguments.verdicts:
+                found[name] = verdicts(name, cache, Path(folder))
     if failed:
         sys.exit(f"The tests fail in the variants {', '.join(failed)}.")
-    print(f"The tests pass in {len(names)} variants.")
+    if differing := differences(found):
+        sys.exit("\n".join(["The verdicts turn on rounding:", *differing]))
+    print(f"All is well in {len(names)} variants.")
 
 
 if __name__ == "__main__":
