@@ -65,7 +65,7 @@ test-quick: $(READY)
 
 # Other instruction sets, numbers of threads, a busy machine; about five minutes each.
 test-variants: $(READY)
-	@$(BIN)/python tools/variants.py $(OPTIONS)
+	@$(BIN)/python tools/machine_variants.py $(OPTIONS)
 
 lab: $(READY)
 	@$(BIN)/jupyter lab book/chapters

@@ -12,9 +12,9 @@ TOOLS = Path(__file__).resolve().parent.parent / "tools"
 def variants(monkeypatch):
     for folder in (TOOLS, TOOLS.parent / "book" / "extensions"):
         monkeypatch.syspath_prepend(folder)
-    import variants
+    import machine_variants
 
-    return variants
+    return machine_variants
 
 
 def test_a_verdict_that_turns_is_named(variants):
