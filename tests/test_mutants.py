@@ -1,0 +1,23 @@
+"""The table of mutants fits the code: one that changes nothing would look like a test that sleeps."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def table(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    from mutants import mutants
+
+    return mutants()
+
+
+def test_every_mutant_changes_its_file_and_has_its_tests(table):
+    for mutant in table:
+        source = (ROOT / mutant.file).read_text(encoding="utf-8")
+        assert mutant.original in source, mutant
+        assert mutant.broken != mutant.original, mutant
+        assert all((ROOT / tests).exists() for tests in mutant.tests.split()), mutant
