@@ -1,4 +1,4 @@
-"""The table of mutants fits the code: one that changes nothing would look like a test that sleeps."""
+"""The table of mutants fits the code: one that changes nothing would look like a weak test."""
 
 from pathlib import Path
 
