@@ -6,10 +6,13 @@ images, networks, training, the attack, who else is fooled, what no attack can d
 
 __version__ = "0.1.0"
 
-from blindspots.adversaries import blind_spots, pgd
-from blindspots.affine import affine_minimum
-from blindspots.attack import AdversarialImages, lbfgs_attack, random_targets
-from blindspots.box import BoxMinimum, minimize_box
+from blindspots.attack._problem import AdversarialImages
+from blindspots.attack.adversaries import blind_spots, pgd
+from blindspots.attack.box import BoxMinimum, minimize_box
+from blindspots.attack.exact import affine_minimum
+from blindspots.attack.lbfgs import lbfgs_attack, random_targets
+from blindspots.attack.nearest import nearest_attack
+from blindspots.attack.polytope import PolytopeProjection, project_to_polytope
 from blindspots.data import LabelledImages, load_images, split_halves
 from blindspots.intervals import seed_interval, share_bound, wilson_interval
 from blindspots.lipschitz import (
@@ -29,7 +32,6 @@ from blindspots.perturbations import (
     distortion,
     rescale_perturbation,
 )
-from blindspots.polytope import PolytopeProjection, project_to_polytope
 from blindspots.stored import load_stored
 from blindspots.subspace import aligned_directions
 from blindspots.sweep import run_sweep
@@ -99,6 +101,7 @@ __all__ = [
     "margin",
     "minimize_box",
     "mlp",
+    "nearest_attack",
     "pair_bounds",
     "partial_rotations",
     "participation_ratio",

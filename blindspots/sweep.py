@@ -26,9 +26,10 @@ def code_version() -> str:
     Stored with a sweep's results, it tells whether the same code would make them again.
     """
     digest = hashlib.sha256(torch.__version__.encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        if file.name not in SHOWS_ONLY:
-            digest.update(file.name.encode() + file.read_bytes())
+    package = Path(__file__).parent
+    for file in sorted(package.rglob("*.py")):
+        if file.name not in SHOWS_ONLY and file.parent.name != "practice":
+            digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
     return digest.hexdigest()[:12]
 
 

@@ -24,6 +24,7 @@ from blindspots import (
     lbfgs_attack,
     load_images,
     mlp,
+    nearest_attack,
     pgd,
     predict,
     random_targets,
@@ -143,7 +144,7 @@ def measure(data: str, method: str, seed: int) -> dict:
     targets = random_targets(labels, classes=10, generator=generator)
     old = lbfgs_attack(before, images, targets).images
     noisy = add_equal_noise(images, old, bounds=(0, 1), generator=generator)
-    nearest = lbfgs_attack(network, images, None, loss="margin")
+    nearest = nearest_attack(network, images)
     new = lbfgs_attack(network, images, targets)
     return {
         "seconds": seconds,

@@ -15,6 +15,7 @@ from blindspots import (
     error_rate,
     lbfgs_attack,
     load_images,
+    nearest_attack,
     predict,
     random_targets,
     rescale_perturbation,
@@ -42,6 +43,7 @@ PAPER = {  # its distortions
     "halves": {name: row.distortion for name, row in TABLE_3.items()},
 }
 ATTACKED = {"hyperparameters": "train", "halves": "test"}  # which images, as in the paper
+ATTACKS = {"cross_entropy": lbfgs_attack, "margin": nearest_attack}  # by what each follows
 IMAGES = 256
 NOISE_IMAGES = 10_000
 SIZES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
@@ -82,7 +84,7 @@ def attack(data: str, study: str, name: str, seed: int, loss: str) -> dict:
     drawn = attacked[torch.randperm(len(attacked), generator=generator)[: 4 * IMAGES]]
     targets = random_targets(drawn.labels, classes=10, generator=generator)
     read = (predict(source, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
-    found = lbfgs_attack(source, drawn.images[read], targets[read], loss=loss)
+    found = ATTACKS[loss](source, drawn.images[read], targets[read])
     ok = found.success
     images, labels, adversarial = drawn.images[read][ok], drawn.labels[read][ok], found.images[ok]
     change = adversarial - images
@@ -123,7 +125,7 @@ def main() -> None:
         for name in STUDIES[study]
         for seed in range(arguments.seeds)
     ]
-    attacks = [{**t, "loss": loss} for t in trainings for loss in ("cross_entropy", "margin")]
+    attacks = [{**t, "loss": loss} for t in trainings for loss in ATTACKS]
     with workers(arguments):
         described = run_sweep(describe, trainings, folder=SWEEPS, progress=True)
         attacked = run_sweep(attack, attacks, folder=SWEEPS, progress=True)

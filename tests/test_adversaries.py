@@ -22,7 +22,7 @@ def test_blind_spots_are_the_papers_and_what_is_misread_stays(generator):
     assert (found[wrong] == images[wrong]).all()
     seeded = torch.Generator().manual_seed(5)
     targets = random_targets(labels[~wrong], classes=4, generator=seeded)
-    expected = lbfgs_attack(network, images[~wrong], targets, search_steps=6)
+    expected = lbfgs_attack(network, images[~wrong], targets, penalties=6)
     assert expected.success.float().mean() > 0.5
     assert torch.equal(found[~wrong], expected.images)
     now = predict(network, found[~wrong])

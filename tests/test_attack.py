@@ -10,10 +10,13 @@ from blindspots import (
     distortion,
     lbfgs_attack,
     mlp,
+    nearest_attack,
     predict,
     random_targets,
     trained,
 )
+
+STEPS = {lbfgs_attack: "penalties", nearest_attack: "projections"}
 
 
 def affine(weight, bias):
@@ -36,13 +39,13 @@ def two_classes(generator):
     return model, images[keep], (gap / normal.norm()).detach()
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
-def test_distance_to_a_plane(two_classes, loss):
+@pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
+def test_distance_to_a_plane(two_classes, attack):
     """With two classes the nearest adversarial image is the foot of the perpendicular."""
     model, images, distance = two_classes
     assert len(images) >= 5
     targets = torch.ones(len(images), dtype=torch.long)
-    result = lbfgs_attack(model, images, targets, loss=loss, search_steps=20)
+    result = attack(model, images, targets, **{STEPS[attack]: 20})
     found = result.distortion * math.sqrt(30)
     assert result.success.all()
     assert (found >= distance * (1 - 1e-5)).all()
@@ -53,18 +56,18 @@ def test_box_cuts_the_shortest_way_off(generator):
     """Two pixels, one of them at its bound already: all the change must come from the other."""
     model = affine(torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([0.0, -1.5]))
     image = torch.tensor([[[[1.0, 0.2]]]])
-    result = lbfgs_attack(model, image, torch.tensor([1]), loss="margin", search_steps=20)
+    result = nearest_attack(model, image, torch.tensor([1]), projections=20)
     assert torch.allclose(result.images, torch.tensor([[[[1.0, 0.5]]]]), atol=2e-3)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
+@pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
 @pytest.mark.parametrize("name", ["FC10(1e-2)", "FC100-100-10", "AE400-10", "convnet"])
-def test_success_inside_the_box_when_evaluated_afresh(name, loss, train, test, generator, device):
+def test_success_inside_the_box_when_evaluated_afresh(name, attack, train, test, generator, device):
     model = trained(name, train.to(device))
     data = test.to(device)
     correct = data[predict(model, data.images) == data.labels][:32]
     targets = random_targets(correct.labels, classes=10, generator=generator)
-    result = lbfgs_attack(model, correct.images, targets, loss=loss)
+    result = attack(model, correct.images, targets)
     assert result.success.all()
     assert torch.equal(predict(model, result.images), targets)
     assert result.images.min() >= 0 and result.images.max() <= 1
@@ -87,14 +90,14 @@ def test_a_row_does_not_depend_on_its_batch(network, digits):
 
 def test_a_row_does_not_depend_on_its_batch_in_32_bits(network, digits):
     data, targets = digits
-    for loss in ("cross_entropy", "margin"):
-        whole = lbfgs_attack(network, data.images, targets, loss=loss)
-        split = lbfgs_attack(network, data.images, targets, loss=loss, batch_size=7)
+    for attack in (lbfgs_attack, nearest_attack):
+        whole = attack(network, data.images, targets)
+        split = attack(network, data.images, targets, batch_size=7)
         assert torch.allclose(whole.distortion, split.distortion, rtol=5e-3)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
-def test_a_batch_that_does_not_fit_is_split(network, digits, loss):
+@pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
+def test_a_batch_that_does_not_fit_is_split(network, digits, attack):
     data, targets = digits
 
     class Small(nn.Module):
@@ -105,8 +108,8 @@ def test_a_batch_that_does_not_fit_is_split(network, digits, loss):
                 raise torch.OutOfMemoryError("out of memory")
             return network(images)
 
-    usual = lbfgs_attack(network, data.images, targets, loss=loss)
-    result = lbfgs_attack(Small().eval(), data.images, targets, loss=loss)
+    usual = attack(network, data.images, targets)
+    result = attack(Small().eval(), data.images, targets)
     assert result.success.all()
     assert torch.allclose(result.distortion, usual.distortion, rtol=5e-3)
 
@@ -123,7 +126,7 @@ def test_a_batch_that_stops_fitting_is_split(network, digits):
                 raise torch.OutOfMemoryError("out of memory")
             return network(images)
 
-    result = lbfgs_attack(Tight().eval(), data.images, targets, loss="margin")
+    result = nearest_attack(Tight().eval(), data.images, targets)
     assert result.success.all() and sizes[0] == 40
 
 
@@ -139,11 +142,11 @@ def test_one_image_that_does_not_fit_is_an_error(network, digits):
             return network(images)
 
     with pytest.raises(torch.OutOfMemoryError):
-        lbfgs_attack(Tiny().eval(), data.images[:2], targets[:2], loss="margin")
+        nearest_attack(Tiny().eval(), data.images[:2], targets[:2])
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "margin"])
-def test_interrupting_keeps_what_is_finished(network, digits, loss):
+@pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
+def test_interrupting_keeps_what_is_finished(network, digits, attack):
     data, targets = digits
 
     class Interrupted(nn.Module):
@@ -155,18 +158,17 @@ def test_interrupting_keeps_what_is_finished(network, digits, loss):
             self.stop |= torch.equal(images[0].flatten(), data.images[30].flatten())
             return network(images)
 
-    options = {"loss": loss, "batch_size": 10}
-    whole = lbfgs_attack(network, data.images, targets, **options)
+    whole = attack(network, data.images, targets, batch_size=10)
     with pytest.warns(UserWarning, match="20 of 40 images are finished"):
-        part = lbfgs_attack(Interrupted().eval(), data.images, targets, progress=True, **options)
+        part = attack(Interrupted().eval(), data.images, targets, progress=True, batch_size=10)
     assert part.success.tolist() == [True] * 20 + [False] * 20
     assert torch.allclose(part.distortion[:20], whole.distortion[:20], rtol=5e-3)
     assert torch.equal(part.images[20:], data.images[20:])
     with pytest.raises(KeyboardInterrupt):
-        lbfgs_attack(Interrupted().eval(), data.images, targets, **options)
+        attack(Interrupted().eval(), data.images, targets, batch_size=10)
     with pytest.raises(KeyboardInterrupt):  # nothing is finished, so there is nothing to return
         model, rest = Interrupted().eval(), data.images[20:]
-        lbfgs_attack(model, rest, targets[20:], progress=True, **options)
+        attack(model, rest, targets[20:], progress=True, batch_size=10)
 
 
 def test_other_bounds(network, digits):
@@ -201,7 +203,7 @@ def test_model_is_left_as_it_was(network, digits):
     model = mlp((64, 5, 10), generator=torch.Generator().manual_seed(5)).eval()
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     usable = predict(model, data.images) != targets
-    lbfgs_attack(model, data.images[usable], targets[usable], search_steps=2)
+    lbfgs_attack(model, data.images[usable], targets[usable], penalties=2)
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert not model.training and not data.images.requires_grad
@@ -212,11 +214,8 @@ def test_margin_comes_closer_than_cross_entropy_with_ten_classes(train, test, ge
     model = trained("FC10(1)", train)
     correct = test[predict(model, test.images) == test.labels][:64]
     targets = random_targets(correct.labels, classes=10, generator=generator)
-    by_loss = {
-        loss: lbfgs_attack(model, correct.images, targets, loss=loss).distortion.mean()
-        for loss in ("cross_entropy", "margin")
-    }
-    assert by_loss["margin"] < 0.9 * by_loss["cross_entropy"]
+    usual = lbfgs_attack(model, correct.images, targets).distortion.mean()
+    assert nearest_attack(model, correct.images, targets).distortion.mean() < 0.9 * usual
 
 
 IMAGES, TARGETS = torch.full((2, 1, 2, 2), 0.5), torch.tensor([1, 1])
@@ -245,9 +244,10 @@ def toy(generator_seed=0):
         ({"targets": torch.tensor([1])}, ValueError, "need as many targets"),
         ({"targets": TARGETS.to("meta")}, ValueError, "targets on meta: use one device"),
         ({"bounds": (1.0, 0.0)}, ValueError, "lower bound must be below"),
-        ({"targets": None}, ValueError, 'pass them, or use loss="margin"'),
-        ({"loss": "hinge"}, ValueError, "'hinge' is unknown: use one of cross_entropy, margin"),
-        ({"search_steps": 0}, ValueError, "search_steps must be at least 1, got 0"),
+        ({"targets": None}, ValueError, "pass them, or use nearest_attack"),
+        ({"loss": "margin"}, TypeError, "no loss any more: for the margin call nearest_attack"),
+        ({"search_steps": 6}, TypeError, "no search_steps any more: it is called penalties"),
+        ({"penalties": 0}, ValueError, "penalties must be at least 1, got 0"),
         ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
         (
             {"model": nn.Sequential(toy(), nn.Softmax(1)).eval()},
@@ -271,6 +271,20 @@ def test_bad_input(arguments, error, message):
     usual = {"model": toy(), "images": IMAGES, "targets": TARGETS}
     with pytest.raises(error, match=message):
         lbfgs_attack(**(usual | arguments))
+
+
+def test_both_attacks_check_their_arguments():
+    for arguments, message in (
+        ({"projections": 0}, "projections must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"model": toy().train()}, "training mode"),
+        ({"images": IMAGES * torch.nan}, "NaN or infinity"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            nearest_attack(**({"model": toy(), "images": IMAGES} | arguments))
+    for option in ("loss", "history"):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{option}'"):
+            nearest_attack(toy(), IMAGES, **{option: 1})
 
 
 def test_random_targets_are_wrong_and_all_wrong_classes_occur(generator):

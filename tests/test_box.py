@@ -3,7 +3,8 @@ import pytest
 import scipy.optimize
 import torch
 
-from blindspots import box, minimize_box
+from blindspots import minimize_box
+from blindspots.attack import box
 
 
 def random_quadratics(b, n, generator, condition=100.0):

@@ -10,14 +10,15 @@ from blindspots import (
     convnet,
     distortion,
     lbfgs_attack,
-    nearest,
+    nearest_attack,
     predict,
     random_targets,
     trained,
 )
-from blindspots.nearest import end_on_boundary, nearest_class, project_repeatedly
+from blindspots.attack import nearest
+from blindspots.attack._problem import ROUNDING, Found, Problem, margin_at, state_problem
+from blindspots.attack.nearest import end_on_boundary, nearest_class, project_repeatedly
 from blindspots.networks import evaluate
-from blindspots.problem import ROUNDING, Found, Problem, margin_at, state_problem
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def norm(result):
 def test_an_affine_network_is_attacked_at_the_exact_minimum(victims, name, targeted):
     model, data, targets = victims(name)
     targets = targets if targeted else None
-    result = lbfgs_attack(model, data.images, targets, loss="margin")
+    result = nearest_attack(model, data.images, targets)
     exact = (affine_minimum(model, data.images, targets) - data.images).flatten(1).norm(dim=1)
     assert result.success.all()
     assert (norm(result) >= exact * (1 - 1e-5)).all()
@@ -74,7 +75,7 @@ def test_a_short_way_is_found_as_exactly_as_a_long_one(victims):
     still = predict(model, near) == data.labels
     near, labels = near[still], data.labels[still]
     assert len(near) > 150
-    result = lbfgs_attack(model, near, None, loss="margin")
+    result = nearest_attack(model, near)
     guard = ROUNDING * evaluate(model, near).abs().amax(dim=1)
     assert result.success.all()
     assert (norm(result) <= 1.001 * minimum_behind(model, near, labels, 4 * guard)).all()
@@ -84,10 +85,10 @@ def test_other_classes_compete_without_targets(victims):
     """The nearest class is found by heats; attacking every class in turn finds none nearer."""
     for name in ("FC100-100-10", "convnet"):
         model, data, _ = victims(name, 24)
-        result = lbfgs_attack(model, data.images, None, loss="margin")
+        result = nearest_attack(model, data.images)
         assert (predict(model, result.images) != data.labels).all()
         each = [
-            lbfgs_attack(model, data.images, (data.labels + shift) % 10, loss="margin").distortion
+            nearest_attack(model, data.images, (data.labels + shift) % 10).distortion
             for shift in range(1, 10)
         ]
         assert result.distortion.mean() <= 1.01 * torch.stack(each).amin(dim=0).mean()
@@ -112,7 +113,7 @@ def test_a_longer_search_has_longer_heats(victims, monkeypatch):
 @pytest.mark.parametrize("name", ["FC100-100-10", "AE400-10", "convnet"])
 def test_closer_than_the_paper_s_own_search(victims, name):
     model, data, targets = victims(name)
-    ours = lbfgs_attack(model, data.images, targets, loss="margin").distortion.mean()
+    ours = nearest_attack(model, data.images, targets).distortion.mean()
     papers = lbfgs_attack(model, data.images, targets).distortion.mean()
     assert ours < papers
 
@@ -120,9 +121,7 @@ def test_closer_than_the_paper_s_own_search(victims, name):
 def test_more_projections_come_closer(victims):
     model, data, targets = victims("convnet")
     sizes = [
-        lbfgs_attack(model, data.images, targets, loss="margin", search_steps=steps)
-        .distortion.mean()
-        .item()
+        nearest_attack(model, data.images, targets, projections=steps).distortion.mean().item()
         for steps in (8, 30, 120)
     ]
     assert sizes[0] > sizes[1] > sizes[2]
@@ -132,7 +131,7 @@ def test_more_projections_come_closer(victims):
 def test_ends_just_behind_the_boundary(victims, name):
     """A thousandth further back the prediction is not the target yet."""
     model, data, targets = victims(name)
-    result = lbfgs_attack(model, data.images, targets, loss="margin")
+    result = nearest_attack(model, data.images, targets)
     assert torch.equal(predict(model, result.images), targets)
     back = data.images + 0.999 * (result.images - data.images)
     assert (predict(model, back) != targets).double().mean() > 0.95
@@ -144,7 +143,7 @@ def test_success_survives_the_conversion_to_32_bits(victims, name, targeted):
     model, data, targets = victims(name)
     targets = targets if targeted else None
     images = data.images.double()
-    result = lbfgs_attack(copy.deepcopy(model).double(), images, targets, loss="margin")
+    result = nearest_attack(copy.deepcopy(model).double(), images, targets)
     assert result.success.all()
     assert result.images.min() >= 0 and result.images.max() <= 1
     afterwards = predict(model, result.images.float())
@@ -157,7 +156,7 @@ def test_penalty_and_perturbation_balance():
     model[1].weight.data = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
     model[1].bias.data = torch.tensor([0.0, -5.0])
     image = torch.tensor([[[[0.4, 0.4]]]])
-    result = lbfgs_attack(model, image, torch.tensor([1]), loss="margin")
+    result = nearest_attack(model, image, torch.tensor([1]))
     assert norm(result).item() == pytest.approx(2.2 / 5, rel=1e-3)
     r = (result.images - image).flatten()
     assert torch.allclose(2 * result.penalty * r, torch.tensor([3.0, 4.0]), rtol=1e-3)
@@ -172,7 +171,7 @@ def test_evaluations_are_counted(victims):
     )
     for wanted in (targets, None):
         rows.clear()
-        result = lbfgs_attack(counting, data.images, wanted, loss="margin")
+        result = nearest_attack(counting, data.images, wanted)
         assert result.evaluations.sum().item() == sum(rows)
 
 
@@ -181,10 +180,10 @@ def test_a_row_does_not_depend_on_its_batch(victims, name):
     model, data, targets = victims(name, 20)
     model = copy.deepcopy(model).double()
     images = data.images.double()
-    whole = lbfgs_attack(model, images, targets, loss="margin")
-    split = lbfgs_attack(model, images, targets, loss="margin", batch_size=3)
+    whole = nearest_attack(model, images, targets)
+    split = nearest_attack(model, images, targets, batch_size=3)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2))
-    mixed = lbfgs_attack(model, images[order], targets[order], loss="margin")
+    mixed = nearest_attack(model, images[order], targets[order])
     assert torch.allclose(whole.distortion, split.distortion, rtol=1e-4)
     assert torch.allclose(whole.distortion[order], mixed.distortion, rtol=1e-4)
 
@@ -233,9 +232,9 @@ def test_a_point_before_the_boundary_is_moved_behind_it(victims):
 def test_averaging_is_what_finds_the_way_among_kinks(victims, monkeypatch):
     """The control: with the newest gradient alone, a convnet's perturbations are longer."""
     model, data, targets = victims("convnet")
-    usual = lbfgs_attack(model, data.images, targets, loss="margin")
-    monkeypatch.setattr("blindspots.nearest.LAST_WEIGHT", 1.0)
-    newest = lbfgs_attack(model, data.images, targets, loss="margin")
+    usual = nearest_attack(model, data.images, targets)
+    monkeypatch.setattr("blindspots.attack.nearest.LAST_WEIGHT", 1.0)
+    newest = nearest_attack(model, data.images, targets)
     assert usual.distortion.mean() < 0.97 * newest.distortion.mean()
 
 
@@ -244,7 +243,7 @@ def test_many_classes_and_three_channels(generator):
     model = convnet((3, 8, 8), channels=(6,), classes=40, generator=generator).eval()
     images = torch.rand(6, 3, 8, 8, generator=generator)
     labels = predict(model, images)
-    result = lbfgs_attack(model, images, None, loss="margin")
+    result = nearest_attack(model, images)
     assert result.success.all() and (predict(model, result.images) != labels).all()
 
 

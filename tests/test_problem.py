@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots.problem import margin_at, select, state_problem, towards
+from blindspots.attack._problem import margin_at, select, state_problem, towards
 
 
 @pytest.fixture

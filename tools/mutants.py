@@ -32,7 +32,7 @@ SAMPLE = 12  # of those whose files have not changed
 
 
 class Mutant(NamedTuple):
-    """One change of one place in a file, and the tests that must notice it."""
+    """One change of one place in a file, and the files of tests that must notice it."""
 
     file: str
     original: str
@@ -64,7 +64,7 @@ def chosen(everything: list[Mutant]) -> list[Mutant]:
     except (OSError, subprocess.CalledProcessError):
         print("The commit at which all mutants were noticed is not at hand: all of them run.")
         return everything
-    due = [mutant for mutant in everything if {mutant.file, mutant.tests} & {*changed}]
+    due = [mutant for mutant in everything if {mutant.file, *mutant.tests.split()} & {*changed}]
     others = [mutant for mutant in everything if mutant not in due]
     return due + random.Random(seed).sample(others, min(SAMPLE, len(others)))
 
@@ -79,7 +79,7 @@ def copy(folder: Path) -> None:
 
 def passes(folder: Path, tests: str) -> bool:
     """Whether these tests pass, in time, on the copy of the package in the folder."""
-    words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-cov", tests]
+    words = [sys.executable, "-m", "pytest", "-q", "-x", "--no-cov", *tests.split()]
     environment = {
         **os.environ,
         "PYTHONPATH": str(folder),

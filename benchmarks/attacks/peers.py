@@ -21,7 +21,7 @@ with warnings.catch_warnings():
     from art.attacks.evasion import CarliniL2Method
     from art.estimators.classification import PyTorchClassifier
 
-from blindspots import lbfgs_attack
+from blindspots import lbfgs_attack, nearest_attack
 
 Attack = Callable[[nn.Module, Tensor, Tensor, Tensor | None], Tensor]
 """From a model, images, their labels and targets (None: untargeted) to perturbed images."""
@@ -140,7 +140,7 @@ def settings() -> list[Setting]:
 
 
 def _margin(steps: int, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None):
-    return lbfgs_attack(model, images, targets, loss="margin", search_steps=steps).images
+    return nearest_attack(model, images, targets, projections=steps).images
 
 
 def _cross_entropy(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None):

@@ -5,16 +5,18 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blindspots.attack import lbfgs_attack, random_targets
+from blindspots._former import former_options
+from blindspots.attack.lbfgs import lbfgs_attack, random_targets
 from blindspots.networks import predict
 
 
+@former_options(search_steps="it is called penalties now")
 def blind_spots(
     model: nn.Module,
     images: Float[Tensor, "n *shape"],
     labels: Int[Tensor, "n"],
     *,
-    search_steps: int = 6,
+    penalties: int = 6,
     generator: torch.Generator,
 ) -> Float[Tensor, "n *shape"]:
     """What the paper's attack finds for wrong classes drawn at random.
@@ -27,7 +29,7 @@ def blind_spots(
         model: in evaluation mode; a whole network, or the layers above a hidden one.
         images: in [0, 1], or outputs of sigmoid units, which lie there too.
         labels: the true classes.
-        search_steps: see `lbfgs_attack`; fewer than its default, as the network changes anyway
+        penalties: see `lbfgs_attack`; fewer than its default, as the network changes anyway
             before it has learnt from what is found.
         generator: source of the wrong classes.
     """
@@ -36,7 +38,7 @@ def blind_spots(
     if read.any():
         classes = model(images[:1]).shape[1]
         targets = random_targets(labels[read], classes=classes, generator=generator)
-        result[read] = lbfgs_attack(model, images[read], targets, search_steps=search_steps).images
+        result[read] = lbfgs_attack(model, images[read], targets, penalties=penalties).images
     return result
 
 

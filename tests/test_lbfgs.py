@@ -42,7 +42,7 @@ def test_agrees_with_scipy_on_the_same_objective(network, digits):
 def test_the_largest_penalty_that_succeeds(network, digits):
     """At a slightly larger penalty the minimiser is not adversarial any more."""
     data, targets = digits
-    result = lbfgs_attack(network, data.images, targets, search_steps=20)
+    result = lbfgs_attack(network, data.images, targets, penalties=20)
     flat = data.images.flatten(1)
 
     def attacked(penalty):
@@ -60,7 +60,7 @@ def test_the_largest_penalty_that_succeeds(network, digits):
 def test_more_search_steps_come_closer(network, digits):
     data, targets = digits
     sizes = [
-        lbfgs_attack(network, data.images, targets, search_steps=steps).distortion.mean().item()
+        lbfgs_attack(network, data.images, targets, penalties=steps).distortion.mean().item()
         for steps in (2, 4, 12)
     ]
     assert sizes[0] > sizes[1] > sizes[2]
@@ -70,7 +70,7 @@ def test_rows_that_are_close_enough_leave(network, digits):
     """Later penalties are tried for fewer images, and none is evaluated in vain."""
     data, targets = digits
     few, many = (
-        lbfgs_attack(network, data.images, targets, search_steps=steps).evaluations
+        lbfgs_attack(network, data.images, targets, penalties=steps).evaluations
         for steps in (12, 24)
     )
     assert torch.equal(few, many)  # all had finished within twelve
@@ -84,7 +84,7 @@ def test_evaluations_are_counted(network, digits):
     counting[0].register_forward_hook(
         lambda module, inputs, output: rows.append(len(output)) if torch.is_grad_enabled() else None
     )
-    result = lbfgs_attack(counting.eval(), data.images, targets, search_steps=4)
+    result = lbfgs_attack(counting.eval(), data.images, targets, penalties=4)
     assert result.evaluations.sum().item() == sum(rows)
 
 

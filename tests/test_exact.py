@@ -66,7 +66,7 @@ def test_the_nearest_of_all_classes(softmax_regression):
 
 
 def test_a_network_with_a_hidden_layer_is_refused(network, test):
-    with pytest.raises(ValueError, match=r"not affine.*use lbfgs_attack"):
+    with pytest.raises(ValueError, match=r"not affine.*use nearest_attack"):
         affine_minimum(network, test.images[:5], test.labels[:5])
 
 

@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from blindspots.attack.polytope import project_to_polytope
 from blindspots.networks import evaluate
 from blindspots.perturbations import Bounds, distortion
-from blindspots.polytope import project_to_polytope
 
 TOLERANCE = 1e-9  # of the projection, as a distance, in 64 bits
 
@@ -69,7 +69,7 @@ def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     if error > 1e-4 * logits.abs().max():
         raise ValueError(
             f"the model is not affine: its logits differ by up to {error:.3g} from those of its "
-            "linearisation at the first image; use lbfgs_attack"
+            "linearisation at the first image; use nearest_attack"
         )
     return weight, bias
 

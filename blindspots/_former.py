@@ -1,0 +1,28 @@
+"""What replaces the options of the last version; each is told for one version, then forgotten."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def former_options(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Make a function say what replaces the options that it has no longer.
+
+    Args:
+        **advice: by the name of the option.
+    """
+
+    def wrap(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def called(*args: P.args, **options: P.kwargs) -> R:
+            for name in options:
+                if name in advice:
+                    raise TypeError(f"{function.__name__} has no {name} any more: {advice[name]}")
+            return function(*args, **options)
+
+        return called
+
+    return wrap

@@ -1,0 +1,205 @@
+"""The paper's attack (section 4.1): the largest penalty whose minimiser is still adversarial."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blindspots._former import former_options
+from blindspots.attack._problem import (
+    AdversarialImages,
+    Found,
+    Problem,
+    at_least_one,
+    attack_in_batches,
+    margin_at,
+    select,
+)
+from blindspots.attack.box import BoxMinimum, minimize_box
+from blindspots.perturbations import Bounds, distortion
+
+HISTORY = 5  # changes of point and gradient from which L-BFGS knows the curvature
+PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
+AIM = 1e-3  # how far behind the boundary the next penalty aims, as a share of the first margin
+CLOSE = 2e-3  # a row is finished when its perturbation can become shorter only by this share
+
+
+@former_options(
+    loss="for the margin call nearest_attack, for the cross-entropy leave it out",
+    search_steps="it is called penalties now",
+    history="leave it out",
+    max_iterations="leave it out",
+)
+def lbfgs_attack(
+    model: nn.Module,
+    images: Float[Tensor, "n *shape"],
+    targets: Int[Tensor, "n"],
+    *,
+    bounds: Bounds = (0.0, 1.0),
+    penalties: int = 12,
+    gtol: float = 1e-4,
+    ftol: float = 1e-4,
+    batch_size: int = 256,
+    progress: bool = False,
+) -> AdversarialImages:
+    r"""Perturb each image as little as possible so that the model takes it for its target.
+
+    Section 4.1 of the paper: for each image x and target l, box-constrained L-BFGS finds the
+    minimiser x + r of
+
+    .. math::
+
+        & \text{penalty} \cdot \|r\|_2^2 + \mathrm{loss}(x + r, l) \\
+        & \text{subject to lower} \le x + r \le \text{upper} ,
+
+    and a search in the penalty, image by image, keeps the minimiser of the *largest* penalty for
+    which the prediction is the target: the larger the penalty, the smaller the perturbation. Each
+    minimisation starts from the last minimiser, and an image leaves the batch when another penalty
+    could shorten its perturbation by less than 0.2%.
+
+    Departures from the paper: the squared norm in place of `|r|`, which traces the same curve and
+    is smooth at zero; and the largest penalty in place of the "minimum c", which would be right if
+    c stood before the loss.
+
+    With more than two classes the cross-entropy does not lead to the nearest adversarial image,
+    because its level sets are not the decision boundary; `nearest_attack` has no such bias.
+
+    A row's result does not depend on the others in its batch. A batch that does not fit into the
+    memory is split. If `progress` is shown, Ctrl-C ends the attack with a warning and returns what
+    is finished; the other rows count as failed.
+
+    Args:
+        model: in evaluation mode; maps images to logits, row by row. It is left as it is.
+        images: floating point (32 bits or more), within the bounds.
+        targets: the wanted wrong class of each image.
+        bounds: lower and upper bound of every pixel.
+        penalties: tried per image at most.
+        gtol: see `minimize_box`; the objective is in units of the loss.
+        ftol: see `minimize_box`.
+        batch_size: images attacked at once.
+        progress: show a progress bar.
+
+    Raises:
+        TypeError: if images or targets have a type that cannot work.
+        ValueError: if the model is in training mode, returns probabilities or has no gradient; if
+            images are empty, outside the bounds or not finite; if targets are out of range,
+            missing or already predicted; or if shapes, devices or options do not fit.
+    """
+    if targets is None:
+        raise ValueError("the cross-entropy needs targets: pass them, or use nearest_attack")
+    at_least_one(penalties=penalties, batch_size=batch_size)
+    minimize = partial(
+        minimize_box, lower=bounds[0], upper=bounds[1], history=HISTORY, gtol=gtol, ftol=ftol
+    )
+
+    def search(problem: Problem, on_step: Callable[[int], Any]) -> Found:
+        return search_penalty(problem, minimize, steps=penalties, on_step=on_step)
+
+    return attack_in_batches(
+        search,
+        model,
+        images,
+        targets,
+        steps=penalties,
+        bounds=bounds,
+        batch_size=batch_size,
+        progress=progress,
+    )
+
+
+def search_penalty(
+    problem: Problem,
+    minimize: Callable[[Callable[[Tensor, Tensor], Tensor], Tensor], BoxMinimum],
+    *,
+    steps: int,
+    on_step: Callable[[int], Any],
+) -> Found:
+    """Minimise penalty * squared norm + cross-entropy for up to `steps` penalties per image.
+
+    Each row tries factors of ten until one penalty succeeds and one fails. From there on it
+    interpolates: the margin at the minimisers is a smooth function of the logarithm of the penalty,
+    and the penalty wanted is where it is zero. `on_step` is told how many rows take each step.
+    """
+    images, first = problem.images, problem.first_margin
+    # The first penalty makes a tenth of the pixels' range as dear as the margin at the image.
+    unit = (0.1 * (problem.bounds[1] - problem.bounds[0])) ** 2 * images.shape[1]
+    penalty = first / unit
+    # Both ends of the bracket: a penalty, the margin there and the size of the perturbation.
+    succeeds = torch.stack([torch.zeros_like(first), -first, torch.full_like(first, torch.inf)])
+    fails = torch.stack([torch.full_like(first, torch.inf), first, torch.zeros_like(first)])
+    best, latest = images.clone(), images.clone()
+    smallest, largest = succeeds[2].clone(), succeeds[0].clone()
+    evaluations = torch.ones_like(problem.targets)
+    rows = torch.arange(len(images), device=images.device)
+    for _ in range(steps):
+        on_step(len(rows))
+        left = select(problem, rows)
+
+        def objective(
+            points: Tensor, at: Tensor, left: Problem = left, weight: Tensor = penalty[rows]
+        ) -> Tensor:
+            squared_norm = (points - left.images[at]).square().sum(dim=1)
+            losses = F.cross_entropy(left.logits(points), left.targets[at], reduction="none")
+            return weight[at] * squared_norm + losses
+
+        minimum = minimize(objective, latest[rows])
+        latest[rows] = minimum.x
+        evaluations[rows] += minimum.evaluations
+        with torch.no_grad():
+            behind = margin_at(left, minimum.x)
+        success = behind <= -left.guard
+        size = distortion(left.images, minimum.x)
+        end = torch.stack([penalty[rows], behind, size])
+        succeeds[:, rows] = torch.where(success, end, succeeds[:, rows])
+        fails[:, rows] = torch.where(success, fails[:, rows], end)
+        better = success & (size < smallest[rows])
+        at = rows[better]
+        best[at], smallest[at], largest[at] = minimum.x[better], size[better], penalty[at]
+        penalty, nearest = _interpolate(succeeds, fails, AIM * first)
+        rows = rows[(succeeds[2, rows] > (1 + CLOSE) * nearest[rows])]
+        if len(rows) == 0:
+            break
+    return Found(best, smallest, largest, evaluations)
+
+
+def _interpolate(succeeds: Tensor, fails: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:
+    """The next penalty, and the size of the perturbation expected at the boundary itself."""
+    share = (fails[1] + aim) / (fails[1] - succeeds[1])
+    between = fails[0] * (succeeds[0] / fails[0]) ** share.clamp(0.05, 0.95)
+    penalty = torch.where(succeeds[0] == 0, fails[0] / PENALTY_STEP, between)
+    penalty = torch.where(fails[0] == torch.inf, succeeds[0] * PENALTY_STEP, penalty)
+    bracketed = (succeeds[0] > 0) & (fails[0] < torch.inf)
+    share = fails[1] / (fails[1] - succeeds[1])
+    nearest = fails[2] + share * (succeeds[2] - fails[2])
+    return penalty, torch.where(bracketed, nearest, 0)
+
+
+def random_targets(
+    labels: Int[Tensor, "n"], *, classes: int, generator: torch.Generator
+) -> Int[Tensor, "n"]:
+    """A wrong class for each label, every wrong class equally likely.
+
+    The paper does not say how it chose the targets for MNIST; nearest wrong classes give
+    distortions far below its own, random ones give its range.
+
+    Raises:
+        ValueError: if there are fewer than two classes, or a label is not one of them.
+
+    >>> labels = torch.tensor([0, 1, 2])
+    >>> targets = random_targets(labels, classes=3, generator=torch.Generator().manual_seed(0))
+    >>> (targets != labels).all().item(), targets.max().item() < 3
+    (True, True)
+    """
+    if classes < 2:
+        raise ValueError(f"there is no wrong class among {classes}: use at least 2 classes")
+    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
+        raise ValueError(
+            f"labels lie in {int(labels.min())}..{int(labels.max())}, outside 0..{classes - 1}: "
+            "state the right number of classes"
+        )
+    shift = torch.randint(1, classes, labels.shape, generator=generator, device=generator.device)
+    return (labels + shift.to(labels.device)) % classes
