@@ -13,9 +13,7 @@ from blindspots.attack.exact import affine_minimum
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
 from blindspots.attack.nearest import nearest_attack
 from blindspots.attack.polytope import PolytopeProjection, project_to_polytope
-from blindspots.data import LabelledImages, load_images, split_halves
-from blindspots.intervals import seed_interval, share_bound, wilson_interval
-from blindspots.lipschitz import (
+from blindspots.bounds.layers import (
     LayerBound,
     NetworkBound,
     certified_radius,
@@ -23,9 +21,11 @@ from blindspots.lipschitz import (
     layer_bounds,
     pair_bounds,
 )
-from blindspots.lipsdp import lipsdp_bound, lipsdp_pair_bounds
+from blindspots.bounds.lipsdp import lipsdp_bound, lipsdp_pair_bounds
+from blindspots.bounds.norms import conv_norm, dense_norm
+from blindspots.data import LabelledImages, load_images, split_halves
+from blindspots.intervals import seed_interval, share_bound, wilson_interval
 from blindspots.networks import convnet, error_rate, evaluate, margin, mlp, predict
-from blindspots.operator_norms import conv_norm, dense_norm
 from blindspots.perturbations import (
     add_equal_noise,
     add_gaussian_noise,

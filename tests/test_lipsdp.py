@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from blindspots import mlp
-from blindspots.lipschitz import layer_bounds
-from blindspots.lipsdp import SLOPES, lipsdp_bound, lipsdp_pair_bounds
+from blindspots.bounds.layers import layer_bounds
+from blindspots.bounds.lipsdp import SLOPES, lipsdp_bound, lipsdp_pair_bounds
 
 
 def network(widths, activation, generator, scale=1.0):
@@ -86,7 +86,7 @@ def test_between_what_happens_and_the_product(activation, generator):
 
 def test_a_wrong_weight_is_not_accepted(generator, monkeypatch):
     """What the search returns is checked: a bound that its weights do not prove grows."""
-    from blindspots import lipsdp
+    from blindspots.bounds import lipsdp
 
     model = network((9, 8, 6, 3), nn.ReLU, generator)
     right, search = lipsdp_bound(model), lipsdp._follow_central_path

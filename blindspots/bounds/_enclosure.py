@@ -14,7 +14,7 @@ from torch.nn.grad import conv2d_input
 
 Pair = tuple[int, int]
 
-UNIT = 2.0**-53  # largest relative error of one 64-bit operation
+ROUNDOFF = 2.0**-53  # largest relative error of one 64-bit operation
 SLACK = 5e-4  # how far above the estimated squared norm the enclosure is tried first
 
 
@@ -93,10 +93,10 @@ def enclosed_square(layer: Convolution) -> float:
     # In the decomposition of a matrix of this band each entry is a sum of at most `width` products,
     # each at most `square`, and so many entries of a row are not zero.
     width = (band.reach + 1) * band.side
-    decomposition = 4 * (width + 2) * (2 * width + 1) * UNIT * square
+    decomposition = 4 * (width + 2) * (2 * width + 1) * ROUNDOFF * square
     absolute = layer.kernel.abs()
     largest = absolute.sum(dim=(1, 2, 3)).max() * absolute.sum(dim=(0, 2, 3)).max()
-    products = 4 * layer.kernel.numel() * UNIT * largest.item()
+    products = 4 * layer.kernel.numel() * ROUNDOFF * largest.item()
     return square + decomposition + products
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from blindspots import affine_minimum, convnet, mlp
-from blindspots.lipschitz import certified_radius, largest_gradient, layer_bounds, pair_bounds
+from blindspots.bounds.layers import certified_radius, largest_gradient, layer_bounds, pair_bounds
 
 
 def ratio(model, shape, generator, pairs=300):

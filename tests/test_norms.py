@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from blindspots.operator_norms import conv_norm, dense_norm
+from blindspots.bounds.norms import conv_norm, dense_norm
 
 
 def as_matrix(weight, size, **options):

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.enclosure import UNIT, Convolution, Pair, enclosed_square, pair
+from blindspots.bounds._enclosure import ROUNDOFF, Convolution, Pair, enclosed_square, pair
 
-EIGENVALUES = 10  # times the size of the matrix and UNIT: granted to LAPACK's eigenvalues
+EIGENVALUES = 10  # times the size of the matrix and ROUNDOFF: granted to LAPACK's eigenvalues
 
 
 def dense_norm(weight: Float[Tensor, "outputs inputs"]) -> float:
@@ -109,7 +109,7 @@ def _double(weight: Tensor) -> Tensor:
 
 
 def _outwards(square: float) -> float:
-    return math.sqrt(square) * (1 + 4 * UNIT)
+    return math.sqrt(square) * (1 + 4 * ROUNDOFF)
 
 
 def _largest_eigenvalue(matrices: Tensor) -> float:
@@ -120,7 +120,7 @@ def _largest_eigenvalue(matrices: Tensor) -> float:
     """
     gram = matrices @ matrices.mH
     squares = matrices.abs().square().sum(dim=(1, 2))
-    rounding = 8 * matrices.shape[2] * UNIT * squares.max().item()
+    rounding = 8 * matrices.shape[2] * ROUNDOFF * squares.max().item()
     if len(gram) == 1:
         candidates = gram
     else:
@@ -131,7 +131,7 @@ def _largest_eigenvalue(matrices: Tensor) -> float:
         best = torch.linalg.eigvalsh(gram[cheap.topk(min(4, len(gram))).indices]).max()
         candidates = gram[cheap >= best]
     largest = torch.linalg.eigvalsh(candidates)[:, -1].max().item()
-    return largest * (1 + EIGENVALUES * gram.shape[1] * UNIT) + rounding
+    return largest * (1 + EIGENVALUES * gram.shape[1] * ROUNDOFF) + rounding
 
 
 def _fourier_square(layer: Convolution) -> float:
@@ -157,6 +157,6 @@ def _fourier_square(layer: Convolution) -> float:
     values = values.view(sy, sides[0] // sy, sx, len(half), outputs, inputs)
     matrices = values.permute(1, 3, 4, 0, 2, 5).reshape(-1, outputs, sy * sx * inputs)
     # Each value is a sum of few products with a sine of known error.
-    error = 4 * (sum(support) + 8) * UNIT * kernel.abs().sum(dim=(2, 3)).norm().item()
+    error = 4 * (sum(support) + 8) * ROUNDOFF * kernel.abs().sum(dim=(2, 3)).norm().item()
     square = _largest_eigenvalue(matrices if outputs <= matrices.shape[2] else matrices.mT)
     return (math.sqrt(square) + error * math.sqrt(sy * sx)) ** 2 / (sy * sx)

@@ -15,9 +15,9 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
 from tqdm.auto import tqdm, trange
 
-from blindspots.enclosure import UNIT, pair
+from blindspots.bounds._enclosure import ROUNDOFF, pair
+from blindspots.bounds.norms import conv_norm, dense_norm
 from blindspots.networks import evaluate, refuse_training_mode
-from blindspots.operator_norms import conv_norm, dense_norm
 
 GELU_SLOPE = 1.12906  # above the largest derivative of GELU, 1.12890..., and of its tanh form
 
@@ -124,7 +124,7 @@ def pair_bounds(
         )
     refuse_training_mode(model)
     rows = last.weight.detach().double().cpu()
-    differences = (rows[:, None] - rows).norm(dim=2) * (1 + 2 * rows.shape[1] * UNIT)
+    differences = (rows[:, None] - rows).norm(dim=2) * (1 + 2 * rows.shape[1] * ROUNDOFF)
     return differences * layer_bounds(model[:-1].eval(), input_shape, tight=tight).bound
 
 
@@ -232,7 +232,7 @@ def _shape(node: fx.Node) -> tuple[int, ...]:
 
 def _up(number: float) -> float:
     """Rounded outwards, after one operation."""
-    return number * (1 + 4 * UNIT)
+    return number * (1 + 4 * ROUNDOFF)
 
 
 def _module_bound(name: str, module: nn.Module, shape: tuple[int, ...], tight: bool) -> float:
@@ -277,7 +277,7 @@ def _batch_norm(
     scale = 1 / (module.running_var.double() + module.eps).sqrt()
     if module.weight is not None:
         scale = scale * module.weight.double().abs()
-    return scale.max().item() * (1 + 8 * UNIT)
+    return scale.max().item() * (1 + 8 * ROUNDOFF)
 
 
 def _max_pool(module: nn.MaxPool2d, shape: tuple[int, ...], tight: bool) -> float:

@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from blindspots.enclosure import UNIT
-from blindspots.operator_norms import dense_norm
+from blindspots.bounds._enclosure import ROUNDOFF
+from blindspots.bounds.norms import dense_norm
 
 #: Activations whose slope lies between zero and a number.
 SLOPES: dict[type[nn.Module], float] = {nn.Sigmoid: 0.25, nn.ReLU: 1.0, nn.Tanh: 1.0}
@@ -233,7 +233,7 @@ def _certified(chain: _Chain, weights: Tensor, end: Tensor, square: float) -> fl
         return 0.0
     while not _is_proven(chain, weights, end, square):
         square *= 1 + GAP
-    return math.sqrt(square) * (1 + 4 * UNIT)
+    return math.sqrt(square) * (1 + 4 * ROUNDOFF)
 
 
 def _is_proven(chain: _Chain, weights: Tensor, end: Tensor, square: float) -> bool:
@@ -265,5 +265,5 @@ def _is_proven(chain: _Chain, weights: Tensor, end: Tensor, square: float) -> bo
     first = scale[: len(rows), None] * first
     granted = 2 * (len(matrix) + 2) * matrix.trace() + 2 * matrix.norm()
     granted = granted + 2 * (pixels + 4) * first.square().sum()
-    matrix.diagonal().sub_(granted * UNIT)
+    matrix.diagonal().sub_(granted * ROUNDOFF)
     return torch.linalg.cholesky_ex(matrix).info.item() == 0
