@@ -74,6 +74,7 @@ lint: $(READY)
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo --no-cache
 	@$(BIN)/nbstripout --verify --keep-count book/*/*.ipynb
 
 check-site: slides

@@ -6,6 +6,7 @@ images, networks, training, the attack, who else is fooled, what no attack can d
 
 __version__ = "0.1.0"
 
+from blindspots._former import NAMES
 from blindspots.attack._problem import AdversarialImages
 from blindspots.attack.adversaries import blind_spots, pgd
 from blindspots.attack.box import BoxMinimum, minimize_box
@@ -32,7 +33,6 @@ from blindspots.perturbations import (
     distortion,
     rescale_perturbation,
 )
-from blindspots.stored import load_stored
 from blindspots.subspace import aligned_directions
 from blindspots.sweep import run_sweep
 from blindspots.training import (
@@ -97,7 +97,6 @@ __all__ = [
     "lipsdp_bound",
     "lipsdp_pair_bounds",
     "load_images",
-    "load_stored",
     "margin",
     "minimize_box",
     "mlp",
@@ -125,3 +124,9 @@ __all__ = [
     "whitening",
     "wilson_interval",
 ]
+
+
+def __getattr__(name: str) -> None:
+    if name in NAMES:
+        raise AttributeError(f"blindspots has no {name} any more: {NAMES[name]}")
+    raise AttributeError(f"module 'blindspots' has no attribute {name!r}")

@@ -1,8 +1,17 @@
-"""What replaces the options of the last version; each is told for one version, then forgotten."""
+"""What replaces the names of the last version; each is told for one version, then forgotten."""
 
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
+
+NAMES = {
+    "load_stored": "import it from blindspots.book.stored",
+    "figures": "it is blindspots.book.figures",
+    "prose": "it is blindspots.book.words",
+    "ledger": "it is blindspots.book.ledger",
+    "practice": "it is blindspots.book.practice",
+    "lipschitz": "its functions are in blindspots itself, their module is blindspots.bounds.layers",
+}
 
 P = ParamSpec("P")
 R = TypeVar("R")

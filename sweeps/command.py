@@ -8,8 +8,8 @@ from pathlib import Path
 import joblib
 
 import blindspots
+from blindspots.book.stored import FOLDER, store
 from blindspots.data import cache_folder
-from blindspots.stored import FOLDER, store
 from blindspots.sweep import code_version
 
 SWEEPS = cache_folder() / "sweeps"  # where finished results are kept until all are there

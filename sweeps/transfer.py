@@ -24,7 +24,7 @@ from blindspots import (
     trained,
     transfer_matrix,
 )
-from blindspots.paper import TABLE_1, TABLE_3
+from blindspots.book.paper import TABLE_1, TABLE_3
 
 # Per study, the networks: what the book calls each, its recipe, what it is trained on, and what is
 # added to the run's seed, so that two of one recipe do not start from the same weights.

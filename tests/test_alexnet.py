@@ -6,7 +6,7 @@ import pytest
 import torch
 from torchvision.models import AlexNet_Weights, alexnet
 
-from blindspots.alexnet import load_alexnet, load_pictures
+from blindspots.book.alexnet import load_alexnet, load_pictures
 
 WEIGHTS = type(AlexNet_Weights.IMAGENET1K_V1)
 

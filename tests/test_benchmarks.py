@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from blindspots import load_stored
+from blindspots.book.stored import load_stored
 
 ATTACKS = Path(__file__).resolve().parent.parent / "benchmarks" / "attacks"
 STORED = load_stored("attacks")

@@ -50,7 +50,7 @@ def test_fingerprint_depends_on_the_data_and_the_package(build_book, monkeypatch
     train, test = load_images("digits", split="train"), load_images("digits", split="test")
     now = build_book.fingerprint(train)
     assert build_book.fingerprint(train) == now != build_book.fingerprint(test)
-    stored = "blindspots/stored/attacks.json"
+    stored = "blindspots/book/stored/attacks.json"
     for name in ("constraints.txt", "_config.yml", "blindspots/data.py", stored):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("one")

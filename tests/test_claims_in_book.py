@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from blindspots.ledger import CLAIMS
+from blindspots.book.ledger import CLAIMS
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {

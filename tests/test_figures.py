@@ -6,7 +6,8 @@ import pytest
 import torch
 from matplotlib.colors import to_hex
 
-from blindspots import figures, load_images
+from blindspots import load_images
+from blindspots.book import figures
 
 
 def images(n):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from blindspots.ledger import CLAIMS, read_records, record
+from blindspots.book.ledger import CLAIMS, read_records, record
 
 CELLS = {"inside": 29, "cells": 30, "rank": 0.5, "excess": 0.2, "data": "MNIST"}
 NETWORKS = {"distortions": [0.9, 1.1], "errors": [0.004, -0.009], "data": "MNIST"}
@@ -75,7 +75,7 @@ JUDGED = [
 def glued(monkeypatch):
     """What `record` glues, by name."""
     values = {}
-    monkeypatch.setattr("blindspots.ledger.glue", lambda **more: values.update(more))
+    monkeypatch.setattr("blindspots.book.ledger.glue", lambda **more: values.update(more))
     return values
 
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from blindspots import TransferMatrix, load_images
-from blindspots.matrix_browser import matrix_browser
+from blindspots.book.matrix_browser import matrix_browser
 
 DATA = load_images("digits", split="test")[:10]
 

@@ -153,45 +153,8 @@ def test_every_public_name_is_documented():
         assert not members or name in re.split(r"[, ]+", members)
 
 
-def test_the_books_floors_have_no_cycle():
-    """Floor 0 imports nothing of ours; only `figures` imports matplotlib."""
-    package = ROOT / "blindspots"
-    files = [*package.glob("*.py")]
-    for wing in ("attack", "bounds"):
-        files += [file for file in (package / wing).glob("*.py") if file.stem != "__init__"]
-    sources = {p.stem: p.read_text(encoding="utf-8") for p in files}
-    ours = {
-        name: set(re.findall(r"^from blindspots\.(?:attack\.|bounds\.)?(\w+) import", text, re.M))
-        for name, text in sources.items()
-    }
-    assert not any(
-        ours[name]
-        for name in (
-            "data",
-            "networks",
-            "box",
-            "_enclosure",
-            "polytope",
-            "atomic",
-            "perturbations",
-            "intervals",
-            "subspace",
-            "paper",
-            "prose",
-        )
-    )
-    assert ours["sweep"] == {"atomic"} and ours["units"] == {"intervals"}
-    assert ours["ledger"] == {"prose"}
-    assert ours["training"] == {"data", "networks"}
-    assert ours["exact"] == {"networks", "perturbations", "polytope"}
-    assert ours["_problem"] == {"networks", "perturbations"}
-    assert ours["nearest"] == {"perturbations", "polytope", "_problem"}
-    assert ours["lbfgs"] == {"box", "perturbations", "_problem", "_former"}
-    assert ours["adversaries"] == {"lbfgs", "networks", "_former"}
-    assert ours["zoo"] == {"atomic", "data", "networks", "training"}
-    assert ours["norms"] == {"_enclosure"}
-    assert ours["lipsdp"] == {"_enclosure", "norms"}
-    assert ours["layers"] == {"_enclosure", "networks", "norms"}
-    assert ours["transfer"] == {"intervals", "networks"}
-    assert ours["matrix_browser"] == {"figures", "transfer"}
-    assert [name for name, text in sources.items() if "matplotlib" in text] == ["figures"]
+def test_old_names_say_what_replaces_them():
+    with pytest.raises(AttributeError, match="load_stored any more: import it"):
+        _ = blindspots.load_stored
+    with pytest.raises(ImportError, match="cannot import name 'nothing'"):
+        from blindspots import nothing  # noqa: F401

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from blindspots import practice
+from blindspots.book import practice
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted((ROOT / "book" / "exercises").glob("*.ipynb"))
@@ -111,7 +111,7 @@ def test_page_has_stubs_and_checks_only(page):
     """Anything else would have to be executed by the build, which leaves these pages out."""
     cells = nbformat.read(page, as_version=4).cells
     colab, imports, *rest = [cell.source for cell in cells if cell.cell_type == "code"]
-    assert "%pip" in colab and "from blindspots.practice import check" in imports
+    assert "%pip" in colab and "from blindspots.book.practice import check" in imports
     assert all(CHECK.search(after) for after in rest[1::2]) and len(rest) % 2 == 0
     assert not any(CHECK.search(stub) for stub in rest[::2])
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from blindspots.ledger import CLAIMS, read_records
+from blindspots.book.ledger import CLAIMS, read_records
 from coursework import editions, leaks
 
 SITE = Path(os.environ.get("BLINDSPOTS_SITE", "")).resolve()

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from blindspots import load_stored
-from blindspots.paper import TABLE_1, TABLE_3
+from blindspots.book.paper import TABLE_1, TABLE_3
+from blindspots.book.stored import load_stored
 
 ROOT = Path(__file__).resolve().parent.parent
 STORED = load_stored("transfer")

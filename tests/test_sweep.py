@@ -109,8 +109,13 @@ def test_code_version_is_of_what_computes(tmp_path, monkeypatch):
     monkeypatch.setattr(sweep, "__file__", str(tmp_path / "sweep.py"))
     (tmp_path / "attack.py").write_text("one")
     before = sweep.code_version()
-    (tmp_path / "figures.py").write_text("a picture")
+    (tmp_path / "book").mkdir()
+    (tmp_path / "book" / "figures.py").write_text("a picture")
     assert sweep.code_version() == before
+    (tmp_path / "bounds").mkdir()
+    (tmp_path / "bounds" / "norms.py").write_text("a wing")
+    assert sweep.code_version() != before
+    before = sweep.code_version()
     (tmp_path / "attack.py").write_text("two")
     assert sweep.code_version() != before
 

@@ -12,7 +12,7 @@ from blindspots import (
     untrained,
     zoo,
 )
-from blindspots.paper import TABLE_1
+from blindspots.book.paper import TABLE_1
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from blindspots.ledger import CLAIMS
+from blindspots.book.ledger import CLAIMS
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from blindspots import LabelledImages, load_images, predict, random_targets, trained
-from blindspots.stored import FOLDER, store
+from blindspots.book.stored import FOLDER, store
 
 NETWORKS = ("FC10(1e-4)", "FC100-100-10", "convnet")
 IMAGES = 256

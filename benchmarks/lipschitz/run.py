@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 import blindspots
 from blindspots import dense_norm, load_images, trained
-from blindspots.alexnet import load_alexnet
-from blindspots.stored import FOLDER, store
+from blindspots.book.alexnet import load_alexnet
+from blindspots.book.stored import FOLDER, store
 
 
 def main() -> None:

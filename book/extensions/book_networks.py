@@ -3,7 +3,7 @@
 import torch
 
 from blindspots import LabelledImages, split_halves
-from blindspots.paper import TABLE_1
+from blindspots.book.paper import TABLE_1
 
 
 def book_networks(train: LabelledImages) -> dict[str, tuple[str, LabelledImages, int]]:

@@ -18,7 +18,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from blindspots.ledger import CLAIMS, Verdict, read_records
+from blindspots.book.ledger import CLAIMS, Verdict, read_records
 
 LEDGER = "ledger"  # the document with the sections
 

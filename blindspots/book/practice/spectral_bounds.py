@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from blindspots.practice import exercise, numbers, require
+from blindspots.book.practice import exercise, numbers, require
 
 
 def _ring(images: Tensor, kernel: Tensor, stride: int) -> Tensor:

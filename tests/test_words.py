@@ -4,23 +4,23 @@ import sys
 import myst_nb
 import pytest
 
-from blindspots import prose
+from blindspots.book import words
 
 
 def test_values_reach_the_page_as_plain_text(monkeypatch):
     pasted = {}
     monkeypatch.setattr(
-        prose, "_glue", lambda name, value, display: pasted.update({name: (value, display)})
+        words, "_glue", lambda name, value, display: pasted.update({name: (value, display)})
     )
-    prose.glue(error="7.4", name="MNIST")
+    words.glue(error="7.4", name="MNIST")
     assert pasted == {"error": ("7.4", False), "name": ("MNIST", False)}
-    assert prose._glue is not myst_nb.glue
+    assert words._glue is not myst_nb.glue
 
 
 @pytest.mark.parametrize("value", [7.4, None, 3])
 def test_numbers_must_be_formatted_by_the_chapter(value):
     with pytest.raises(TypeError, match=r"glue\(error=\.\.\.\) needs a string.*format it first"):
-        prose.glue(error=value)
+        words.glue(error=value)
 
 
 @pytest.mark.slow
@@ -28,7 +28,7 @@ def test_silent_without_the_books_tools():
     """A reader on Colab has no myst_nb."""
     code = (
         "import sys; sys.modules['myst_nb'] = None\n"
-        "from blindspots.prose import glue; glue(error='7.4')"
+        "from blindspots.book.words import glue; glue(error='7.4')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import binom
 from torch import Tensor
 
-from blindspots.practice import exercise, numbers, require
+from blindspots.book.practice import exercise, numbers, require
 
 
 @exercise

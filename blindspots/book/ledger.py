@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from blindspots.prose import glue
+from blindspots.book.words import glue
 
 Verdict = Literal["holds", "holds, weaker", "does not hold", "not testable here"]
 

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from blindspots.book.practice import exercise, numbers, require
 from blindspots.networks import mlp
-from blindspots.practice import exercise, numbers, require
 
 
 @exercise

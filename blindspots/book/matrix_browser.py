@@ -9,7 +9,7 @@ from IPython.display import HTML
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from blindspots.figures import image_url
+from blindspots.book.figures import image_url
 from blindspots.transfer import TransferMatrix
 
 SIDE = 56  # pixels of the screen per image
