@@ -7,6 +7,7 @@ images, networks, training, the attack, who else is fooled, what no attack can d
 __version__ = "0.1.0"
 
 from blindspots._former import NAMES
+from blindspots._resumable import run_sweep
 from blindspots.attack._problem import AdversarialImages
 from blindspots.attack.adversaries import blind_spots, pgd
 from blindspots.attack.box import BoxMinimum, minimize_box
@@ -25,6 +26,12 @@ from blindspots.bounds.layers import (
 from blindspots.bounds.lipsdp import lipsdp_bound, lipsdp_pair_bounds
 from blindspots.bounds.norms import conv_norm, dense_norm
 from blindspots.data import LabelledImages, load_images, split_halves
+from blindspots.directions import (
+    aligned_directions,
+    haar_basis,
+    partial_rotations,
+    whitening,
+)
 from blindspots.intervals import seed_interval, share_bound, wilson_interval
 from blindspots.networks import convnet, error_rate, evaluate, margin, mlp, predict
 from blindspots.perturbations import (
@@ -33,8 +40,6 @@ from blindspots.perturbations import (
     distortion,
     rescale_perturbation,
 )
-from blindspots.subspace import aligned_directions
-from blindspots.sweep import run_sweep
 from blindspots.training import (
     fit,
     fit_sparse_autoencoder,
@@ -49,13 +54,10 @@ from blindspots.units import (
     basis_tests,
     basis_verdict,
     count_detectors,
-    haar_basis,
     label_agreement,
-    partial_rotations,
     participation_ratio,
     pixel_compactness,
     top_images,
-    whitening,
 )
 from blindspots.zoo import RECIPES, trained, training_seconds, untrained
 

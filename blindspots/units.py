@@ -1,6 +1,6 @@
 """Single units against random directions of the same space: pictures, scores and an exact test."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from blindspots.directions import haar_bases
 from blindspots.intervals import seed_interval
 
 # Activations sorted at once; on a GPU, 999 rotations of 100 units on 10,000 images.
@@ -36,86 +37,6 @@ class BasisTest:
     rotated: Float[Tensor, "rotations m"]
     pvalue: float
     superiority: float
-
-
-def haar_basis(
-    d: int, *, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
-) -> Float[Tensor, "d d"]:
-    """Orthonormal columns, all their rotations and reflections equally likely.
-
-    The QR decomposition of a Gaussian matrix alone does not do that: the signs of the columns
-    depend on the algorithm. Making the diagonal of R positive does (Mezzadri 2007).
-
-    Args:
-        d: dimension, at least 1.
-        generator: source of the basis, which is made on its device.
-        dtype: of the basis; the default of PyTorch if not given.
-    """
-    return _haar_bases(1, d, generator, dtype)[0]
-
-
-def partial_rotations(
-    rotation: Float[Tensor, "d d"], parts: Sequence[float]
-) -> Float[Tensor, "parts d d"]:
-    """Steps on the shortest way from the identity to a rotation Q: its powers Q^part.
-
-    As Network Dissection does it (Bau et al. 2017, section 3.2).
-
-    Args:
-        rotation: orthogonal, of determinant 1, without a half-turn in any plane.
-        parts: 0 for the identity, 1 for the rotation.
-
-    Returns:
-        One rotation per part.
-
-    Raises:
-        ValueError: if the matrix is not orthogonal, or there is no (one) shortest way.
-
-    >>> quarter_turn = torch.tensor([[0.0, -1.0], [1.0, 0.0]])
-    >>> partial_rotations(quarter_turn, [0, 1 / 3])[1, 0]  # the cosine and sine of 30 degrees
-    tensor([ 0.8660, -0.5000])
-    """
-    matrix = rotation.double()
-    if not torch.allclose(matrix @ matrix.mT, torch.eye(len(matrix)).to(matrix), atol=1e-4):
-        raise ValueError("not a rotation: its columns must be orthonormal, as of haar_basis")
-    values, vectors = torch.linalg.eig(matrix)
-    if torch.linalg.slogdet(matrix).sign < 0 or (values + 1).abs().min() < 1e-5:
-        raise ValueError(
-            "a reflection (determinant -1), or a half-turn in some plane, has no shortest way to "
-            "it: change the sign of one column"
-        )
-    inverse = torch.linalg.inv(vectors)
-    return torch.stack([((vectors * values**part) @ inverse).real for part in parts]).to(rotation)
-
-
-def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float[Tensor, "d d"]:
-    """The symmetric matrix that takes the correlations of the features away (ZCA): C^(-strength/2).
-
-    Of all matrices W that make `features @ W` white, this one changes the features least, in total.
-    It can be estimated on other images than those it is used on.
-
-    Args:
-        features: activations of n images; C is their covariance.
-        strength: 1 for a covariance of one; 0 for none of it; between them, in part.
-
-    Returns:
-        The matrix; features are whitened by `features @ matrix`.
-
-    Raises:
-        ValueError: if the features are linearly dependent, so that there is no such matrix.
-
-    >>> features = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)).cumsum(dim=1)
-    >>> torch.allclose((features @ whitening(features)).T.cov(), torch.eye(3), atol=1e-5)
-    True
-    """
-    variances, principal = torch.linalg.eigh(features.double().mT.cov())
-    if not variances[0] > 1e-10 * variances[-1]:
-        raise ValueError(
-            f"{features.shape[1]} features of {len(features)} images are linearly dependent and "
-            "cannot be whitened: drop dead units (features[:, features.std(dim=0) > 0]), "
-            "or take more images"
-        )
-    return ((principal * variances ** (-strength / 2)) @ principal.mT).to(features.dtype)
 
 
 def participation_ratio(features: Float[Tensor, "n d"]) -> float:
@@ -316,7 +237,7 @@ def basis_tests(
     with tqdm(total=rotations, disable=not progress) as bar:
         for start in range(0, rotations, at_once):
             number = min(at_once, rotations - start)
-            bases = _haar_bases(number, d, generator, features.dtype).to(features.device)
+            bases = haar_bases(number, d, generator, features.dtype).to(features.device)
             top = top_images(features, bases @ frame, k=k)
             scores.append({name: coherence(top) for name, coherence in coherences.items()})
             bar.update(number)
@@ -347,18 +268,6 @@ def basis_verdict(superiority: Float[Tensor, "runs"]) -> str:
         return "units less coherent"
     within = low >= 0.5 - INDIFFERENCE and high <= 0.5 + INDIFFERENCE
     return "no distinction" if within else "undecided"
-
-
-def _haar_bases(
-    number: int, d: int, generator: torch.Generator | None, dtype: torch.dtype | None
-) -> Float[Tensor, "number d d"]:
-    device = "cpu" if generator is None else generator.device
-    # One draw per basis, so that the bases do not depend on how many are drawn at once.
-    draws = [
-        torch.randn(d, d, generator=generator, device=device, dtype=dtype) for _ in range(number)
-    ]
-    bases, triangles = torch.linalg.qr(torch.stack(draws))
-    return bases * triangles.diagonal(dim1=-2, dim2=-1).sign()[..., None, :]
 
 
 def _compare(natural: Tensor, rotated: Tensor) -> BasisTest:

@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from blindspots.atomic import whole_file
+from blindspots._resumable import whole_file
 from blindspots.data import LabelledImages, cache_folder
 from blindspots.networks import convnet, evaluate, mlp
 from blindspots.training import fit, fit_sparse_autoencoder, fit_to_convergence

@@ -19,7 +19,7 @@ from typing import Any
 import joblib
 
 from blindspots import run_sweep
-from blindspots.atomic import whole_file
+from blindspots._resumable import whole_file
 from coursework import assess as assessment
 from coursework.editions import BUILD, HERE, Assignment, build, load, masters
 from coursework.sandbox import Limits, isolation

@@ -8,9 +8,9 @@ from pathlib import Path
 import joblib
 
 import blindspots
+from blindspots._resumable import code_version
 from blindspots.book.stored import FOLDER, store
 from blindspots.data import cache_folder
-from blindspots.sweep import code_version
 
 SWEEPS = cache_folder() / "sweeps"  # where finished results are kept until all are there
 

@@ -1,6 +1,6 @@
 import pytest
 
-from blindspots.atomic import whole_file
+from blindspots._resumable import whole_file
 
 
 def test_the_file_appears_when_it_is_complete(tmp_path):

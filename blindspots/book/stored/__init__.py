@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from blindspots.atomic import whole_file
+from blindspots._resumable import whole_file
 
 FOLDER = Path(__file__).parent
 

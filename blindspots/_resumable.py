@@ -1,11 +1,12 @@
-"""Many independent computations, in parallel through joblib, each result kept as it comes."""
+"""What survives an interruption: files that are whole or not there, and sweeps of experiments."""
 
 import contextlib
 import hashlib
 import inspect
 import json
+import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,22 @@ import joblib
 import torch
 from tqdm.auto import tqdm
 
-from blindspots.atomic import whole_file
-
 Setting = Mapping[str, Any]
+
+
+@contextlib.contextmanager
+def whole_file(file: Path) -> Iterator[Path]:
+    """Give a scratch file beside the final one, to write to; it takes the final name at the end.
+
+    Makes the folder. If the block fails, the scratch file is removed and an older file stays.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    scratch = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        yield scratch
+        os.replace(scratch, file)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def code_version() -> str:

@@ -4,7 +4,7 @@ import joblib
 import pytest
 import torch
 
-from blindspots import run_sweep, sweep
+from blindspots import _resumable, run_sweep
 
 SETTINGS = [{"seed": seed, "size": size} for seed in range(3) for size in (20, 40)]
 
@@ -91,7 +91,7 @@ def test_other_code_makes_results_outdated(tmp_path, monkeypatch):
     run_sweep(total, [{"data": [1]}], folder=tmp_path)
     run_sweep(total, [{"data": [1]}], folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
-    monkeypatch.setattr(sweep, "code_version", lambda: "other")
+    monkeypatch.setattr(_resumable, "code_version", lambda: "other")
     run_sweep(total, [{"data": [1]}], folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -99,25 +99,25 @@ def test_other_code_makes_results_outdated(tmp_path, monkeypatch):
 def test_a_change_of_the_function_or_of_the_data_makes_results_outdated(tmp_path, monkeypatch):
     assert run_sweep(total, [{"data": [1]}], folder=tmp_path) == [1]
     assert run_sweep(total, [{"data": [1, 1]}], folder=tmp_path) == [2]
-    assert "def total(data)" in sweep._source(total)
-    monkeypatch.setattr(sweep, "_source", lambda function: "changed")
+    assert "def total(data)" in _resumable._source(total)
+    monkeypatch.setattr(_resumable, "_source", lambda function: "changed")
     run_sweep(total, [{"data": [1]}], folder=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_code_version_is_of_what_computes(tmp_path, monkeypatch):
-    monkeypatch.setattr(sweep, "__file__", str(tmp_path / "sweep.py"))
+    monkeypatch.setattr(_resumable, "__file__", str(tmp_path / "sweep.py"))
     (tmp_path / "attack.py").write_text("one")
-    before = sweep.code_version()
+    before = _resumable.code_version()
     (tmp_path / "book").mkdir()
     (tmp_path / "book" / "figures.py").write_text("a picture")
-    assert sweep.code_version() == before
+    assert _resumable.code_version() == before
     (tmp_path / "bounds").mkdir()
     (tmp_path / "bounds" / "norms.py").write_text("a wing")
-    assert sweep.code_version() != before
-    before = sweep.code_version()
+    assert _resumable.code_version() != before
+    before = _resumable.code_version()
     (tmp_path / "attack.py").write_text("two")
-    assert sweep.code_version() != before
+    assert _resumable.code_version() != before
 
 
 def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):
