@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
+from joblib.externals.loky import get_reusable_executor
 from jupyter_cache import get_cache
 
 pytestmark = pytest.mark.slow
@@ -29,6 +30,7 @@ except KeyboardInterrupt:
 @pytest.fixture
 def run(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(TOOLS)
+    get_reusable_executor().shutdown(wait=True)  # workers of another test do not know the path
     from run_chapters import run_chapters
 
     def run(*files, **environment):
