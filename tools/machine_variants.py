@@ -53,6 +53,8 @@ def verdicts(name: str, cache: Path, folder: Path) -> dict[str, str]:
         for glued, text in glued_in(folder / "executed" / file.name):
             if glued.startswith("claim_"):
                 found[glued.removeprefix("claim_")] = json.loads(text)["verdict"]
+    if not found:
+        sys.exit("The executed chapters hold no verdict, so there is nothing to compare.")
     return found
 
 
@@ -60,9 +62,10 @@ def glued_in(file: Path):
     """Names and texts that an executed chapter leaves to the book."""
     for cell in nbformat.read(file, as_version=4).cells:
         for output in cell.get("outputs", []):
-            mark = output.get("metadata", {}).get("scrapbook")
-            if mark and "text/plain" in output["data"]:
-                yield mark["name"], ast.literal_eval(output["data"]["text/plain"])
+            if mark := output.get("metadata", {}).get("scrapbook"):
+                text = output["data"].get(mark.get("mime_prefix", "") + "text/plain")
+                if text is not None:
+                    yield mark["name"], ast.literal_eval(text)
 
 
 def differences(found: dict[str, dict[str, str]]) -> list[str]:
