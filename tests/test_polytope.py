@@ -113,6 +113,12 @@ def test_an_empty_polytope_does_not_converge():
         ({"offsets": torch.rand(1, 3)}, "pass one per half-space"),
         ({"multipliers": torch.rand(2, 4)}, "multipliers have shape"),
         ({"lower": 2.0}, "lower bound 2 exceeds the upper 1"),
+        ({"lower": float("nan")}, "lower bound nan exceeds the upper 1"),
+        (
+            {"upper": torch.tensor([[1.0, 1, 1, -2], [1, 1, 1, 1]])},
+            "lower bound 0 exceeds the upper -2",
+        ),
+        ({"upper": torch.ones(2, 5)}, r"shape \(2, 5\) where the points have \(2, 4\)"),
         ({"normals": torch.rand(2, 3, 4) / 0}, "normals contain NaN or infinity"),
     ],
 )

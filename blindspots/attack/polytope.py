@@ -199,7 +199,13 @@ def _check(
                 f"{name} have shape {tuple(tensor.shape)} where {tuple(shape)} fits "
                 f"{points.shape[0]} points of {points.shape[1]} variables: pass one per half-space"
             )
-    if (crossed := torch.as_tensor(lower > upper)).any():
+    for bound in (lower, upper):
+        if isinstance(bound, Tensor) and bound.ndim and bound.shape != points.shape:
+            raise ValueError(
+                f"a bound has shape {tuple(bound.shape)} where the points have "
+                f"{tuple(points.shape)}: pass one number, or one per variable"
+            )
+    if (crossed := ~torch.as_tensor(lower <= upper)).any():  # NaN too
         low, high = (
             torch.as_tensor(bound).expand_as(crossed)[crossed][0] for bound in (lower, upper)
         )
