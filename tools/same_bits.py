@@ -41,8 +41,11 @@ def results() -> Iterator[tuple[str, Any]]:
         correct = b.predict(network, images) == test.labels[:40]
         data, labels = images[correct], test.labels[:40][correct]
         targets = b.random_targets(labels, classes=10, generator=generator)
-        found = {"lbfgs": lbfgs(network, data, targets), "nearest": nearest(network, data, targets)}
-        found["nearest of all"] = nearest(network, data, None)
+        found = {
+            "lbfgs": b.lbfgs_attack(network, data, targets),
+            "nearest": b.nearest_attack(network, data, targets),
+            "nearest of all": b.nearest_attack(network, data),
+        }
         for attack, result in found.items():
             yield f"{attack} on {name}", torch.cat([result.images.flatten(), result.penalty])
         yield f"gradients on {name}", found["nearest"].evaluations
@@ -56,16 +59,6 @@ def results() -> Iterator[tuple[str, Any]]:
     features = b.evaluate(networks["deep"][:4], every)
     coherence = partial(b.pixel_compactness, every)
     yield "units", repr(b.basis_test(features, coherence, rotations=19, generator=generator))
-
-
-def lbfgs(network: torch.nn.Module, images: torch.Tensor, targets: torch.Tensor) -> Any:
-    return b.lbfgs_attack(network, images, targets)
-
-
-def nearest(network: torch.nn.Module, images: torch.Tensor, targets: torch.Tensor | None) -> Any:
-    if hasattr(b, "nearest_attack"):
-        return b.nearest_attack(network, images, targets)
-    return b.lbfgs_attack(network, images, targets, loss="margin")
 
 
 def bits(value: Any) -> str:
