@@ -112,14 +112,10 @@ def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> floa
     mean = shares.double().mean().item()
     allowed = -math.log1p(-confidence) / len(shares)
 
-    def divergence(p: float) -> float:
-        hits = mean * math.log(mean / p) if mean > 0 else 0.0
-        return hits + ((1 - mean) * math.log((1 - mean) / (1 - p)) if mean < 1 else 0.0)
-
     low, high = mean, 1.0
-    for _ in range(60):
+    for _ in range(60):  # and not a root: the end that is returned must be on the safe side
         middle = (low + high) / 2
-        if middle < 1 and divergence(middle) <= allowed:
+        if special.rel_entr(mean, middle) + special.rel_entr(1 - mean, 1 - middle) <= allowed:
             low = middle
         else:
             high = middle

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import torch
-from scipy.stats import binom
+from scipy.stats import beta
 from torch import Tensor
 
 from blindspots.book.practice import exercise, numbers, require
@@ -43,20 +43,12 @@ def upper_bound(answer: Callable[[int, int], float]) -> None:
         abs(got - (0.1 + 1.645 * (0.1 * 0.9 / 50) ** 0.5)) > 1e-5,
         "that is the normal approximation, which is no bound for few hits: for 0 hits it gives 0.",
     )
-    wanted = _bound(5, 50)
+    wanted = float(beta.ppf(0.95, 5 + 1, 50 - 5))
     require(abs(got - wanted) < 1e-5, f"for 5 of 50 it is {wanted:.4f}, got {got:.4f}.")
     require(
         abs(answer(7, 7) - 1) < 1e-4,
         f"if all draws hit, the probability may be one; got {answer(7, 7)}.",
     )
-
-
-def _bound(hits: int, draws: int) -> float:
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if binom.cdf(hits, draws, middle) > 0.05 else (low, middle)
-    return high
 
 
 @exercise
