@@ -91,7 +91,7 @@ assignments: $(READY)
 grade: $(READY)
 	@[ -n "$(SUBMISSIONS)" ] || \
 	  { echo "Which notebooks? Say make grade SUBMISSIONS=folder, with files <student's id>.ipynb"; exit 1; }
-	@$(BIN)/python -m coursework.grade "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" $(OPTIONS)
+	@$(BIN)/python -m coursework.grade_class "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" $(OPTIONS)
 
 check-grading: $(READY)
 	@$(BIN)/python tools/check_grading.py

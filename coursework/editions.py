@@ -2,8 +2,8 @@
 
     python -m coursework.editions
 
-A master is a Python file in `coursework/masters`, cells in jupytext's percent form, with Otter's
-marks in raw cells; see CONTRIBUTING.md.
+A master is a Python file in `coursework/assignments`, cells in jupytext's percent form, with
+Otter's marks in raw cells; see CONTRIBUTING.md.
 """
 
 import ast
@@ -24,10 +24,10 @@ import otter.assign
 import yaml
 from nbformat import NotebookNode
 
-from coursework.checks import SHIPPED, run_tests, set_up
+from coursework.run_tests import HANDOUT, run_tests, set_up
 
 HERE = Path(__file__).resolve().parent
-MASTERS = HERE / "masters"
+MASTERS = HERE / "assignments"
 BUILD = HERE.parent / "_build" / "assignments"
 CONFIG = """\
 # ASSIGNMENT CONFIG
@@ -82,7 +82,7 @@ def masters() -> list[Path]:
 def read_master(master: Path) -> NotebookNode:
     """The master as the notebook that Otter expects."""
     notebook = jupytext.read(master, fmt="py:percent")
-    config = CONFIG.format(files=json.dumps(sorted(shipped_files())))
+    config = CONFIG.format(files=json.dumps(sorted(handout_files())))
     notebook.cells.insert(0, nbformat.v4.new_raw_cell(config))
     notebook.metadata = nbformat.from_dict(
         {
@@ -93,9 +93,9 @@ def read_master(master: Path) -> NotebookNode:
     return notebook
 
 
-def shipped_files() -> dict[str, str]:
+def handout_files() -> dict[str, str]:
     """The files that go to the students with every notebook."""
-    return {path.name: path.read_text(encoding="utf-8") for path in sorted(SHIPPED.glob("*.py"))}
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(HANDOUT.glob("*.py"))}
 
 
 def build(master: Path, folder: Path) -> Assignment:
@@ -109,7 +109,7 @@ def build(master: Path, folder: Path) -> Assignment:
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / f"{name}.ipynb"
         nbformat.write(notebook, source)
-        for file, text in shipped_files().items():
+        for file, text in handout_files().items():
             (Path(scratch) / file).write_text(text, encoding="utf-8")
         with contextlib.redirect_stdout(io.StringIO()):
             otter.assign.main(str(source), str(Path(scratch) / "dist"), no_run_tests=True)
@@ -128,7 +128,7 @@ def build(master: Path, folder: Path) -> Assignment:
             name=name,
             questions=_questions(notebook, student),
             setup=_setup(notebook),
-            files=shipped_files(),
+            files=handout_files(),
             tests=tests,
         )
         given, kept = folder / "student" / name, folder / "grading" / name

@@ -28,8 +28,8 @@ import blindspots
 
 HERE = Path(__file__).resolve().parent
 PACKAGE = Path(blindspots.__path__[0]).resolve()
-SCRIPT = HERE / "inside" / "sandbox.sh"
-RUNNER = HERE / "inside" / "runner.py"
+SCRIPT = HERE / "sandboxed" / "sandbox.sh"
+RUNNER = HERE / "sandboxed" / "runner.py"
 UNSHARE = ["unshare", "--user", "--map-root-user", "--net", "--ipc", "--uts", "--pid", "--mount"]
 UNSHARE += ["--fork", "--kill-child"]
 SCRATCH = "/scratch"  # the empty folder, as the isolated process sees it

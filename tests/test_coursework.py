@@ -16,10 +16,9 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
-from coursework import assess as assessment
-from coursework import checks, editions, grade, leaks
-from coursework.inside.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
+from coursework import editions, grade_class, grade_one, leaks, run_tests
 from coursework.sandbox import Limits, isolation, sandbox
+from coursework.sandboxed.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
 
 pytestmark = pytest.mark.slow
 
@@ -55,13 +54,13 @@ def solved(built):
     """The names that a solution defines, and functions that run its tests."""
     folder, assignments = built
     cells = {name: editions.solution_cells(name, folder) for name in assignments}
-    return {name: lambda s, cells=cells[name]: checks.set_up(cells, s) for name in assignments}
+    return {name: lambda s, cells=cells[name]: run_tests.set_up(cells, s) for name in assignments}
 
 
 @pytest.mark.parametrize("student", STUDENTS)
 @pytest.mark.parametrize("name", NAMES)
 def test_the_solution_gets_full_marks(built, solved, name, student):
-    results = checks.run_tests(built[1][name].tests, solved[name](student))
+    results = run_tests.run_tests(built[1][name].tests, solved[name](student))
     assert all(r["points"] == r["possible"] and not r["failed"] for r in results.values()), results
 
 
@@ -69,8 +68,8 @@ def test_the_solution_gets_full_marks(built, solved, name, student):
 def test_the_stub_gets_nothing_politely(built, name):
     assignment = built[1][name]
     stubs = [stub for question in assignment.questions for stub in question.stubs]
-    answers = checks.set_up([*assignment.setup, *stubs], "ada")
-    for question, result in checks.run_tests(assignment.tests, answers).items():
+    answers = run_tests.set_up([*assignment.setup, *stubs], "ada")
+    for question, result in run_tests.run_tests(assignment.tests, answers).items():
         assert result["points"] == 0, question
         assert "not answered yet" in result["failed"][0]["hint"]
 
@@ -86,7 +85,7 @@ def test_every_question_has_wrong_answers_tests_and_points(built, name):
             assert question.stubs and question.names
             assert "hidden=True" in assignment.tests[question.name]
             assert "hidden=False" in assignment.tests[question.name]
-            result = checks.run_tests({"q": assignment.tests[question.name]}, {})["q"]
+            result = run_tests.run_tests({"q": assignment.tests[question.name]}, {})["q"]
             assert result["possible"] == question.points
         else:
             assert "**Rubric**" in question.rubric
@@ -99,7 +98,7 @@ def test_every_question_has_wrong_answers_tests_and_points(built, name):
 def test_another_style_gets_full_marks(built, solved, name, question, code, hint):
     answers = solved[name]("ada")
     exec(code, answers)
-    result = checks.run_tests({question: built[1][name].tests[question]}, answers)[question]
+    result = run_tests.run_tests({question: built[1][name].tests[question]}, answers)[question]
     assert not result["failed"] and result["points"] == result["possible"]
 
 
@@ -107,7 +106,7 @@ def test_another_style_gets_full_marks(built, solved, name, question, code, hint
 def test_a_wrong_answer_gets_its_hint(built, solved, name, question, code, hint):
     answers = solved[name]("ada")
     exec(code, answers)
-    result = checks.run_tests({question: built[1][name].tests[question]}, answers)[question]
+    result = run_tests.run_tests({question: built[1][name].tests[question]}, answers)[question]
     assert result["points"] < result["possible"]
     assert any(hint in failed["hint"] for failed in result["failed"]), result["failed"]
 
@@ -194,11 +193,11 @@ def submission(built, path, *, change=(), extra=(), student=None):
 
 @pytest.fixture
 def assess(built, monkeypatch):
-    monkeypatch.setattr(assessment, "BUILD", built[0])
+    monkeypatch.setattr(grade_one, "BUILD", built[0])
 
     def run(path, limits=LIMITS):
-        student = grade.student_of(path)
-        return assessment.assess(str(path), "", student, "finding_blind_spots", "", asdict(limits))
+        student = grade_class.student_of(path)
+        return grade_one.assess(str(path), "", student, "finding_blind_spots", "", asdict(limits))
 
     return run
 
@@ -215,7 +214,7 @@ def test_a_submission_is_graded_through_the_border(built, assess, tmp_path):
     assert points(result) == FULL and result["problem"] is None
     assert result["notes"] == [] and result["stopped_cells"] == []
     assert "Cauchy" in result["written"]["q2"]
-    text = grade.feedback(built[1]["finding_blind_spots"], result)
+    text = grade_class.feedback(built[1]["finding_blind_spots"], result)
     assert "19 of 19 points" in text and "**Points: ____ of 3**" in text and "- 1 point" in text
 
 
@@ -297,7 +296,7 @@ def test_without_namespaces_the_plainest_is_refused(built, assess, tmp_path, mon
         assert len(result["stopped_cells"]) == 4 and not target.exists()
         assert all("PermissionError" in cell["error"] for cell in result["stopped_cells"])
         assert points(result) == FULL
-        text = grade.feedback(built[1]["finding_blind_spots"], result)
+        text = grade_class.feedback(built[1]["finding_blind_spots"], result)
         assert "weaker isolation" in text
     finally:
         isolation.cache_clear()
@@ -306,7 +305,7 @@ def test_without_namespaces_the_plainest_is_refused(built, assess, tmp_path, mon
 def test_a_canary_that_passes_stops_the_grading(monkeypatch):
     monkeypatch.setattr(torch, "allclose", lambda *args, **kwargs: True)
     with pytest.raises(RuntimeError, match="tampered"):
-        checks.run_tests({}, {})
+        run_tests.run_tests({}, {})
 
 
 @pytest.mark.parametrize(
@@ -394,7 +393,7 @@ def test_an_error_may_say_anything_or_nothing(built, assess, tmp_path):
     odd = 'raise ValueError("half a character: \\udc80")'
     result = assess(submission(built, tmp_path / "eve.ipynb", extra=[SILENT, odd]))
     assert points(result) == FULL
-    text = grade.feedback(built[1]["finding_blind_spots"], result)
+    text = grade_class.feedback(built[1]["finding_blind_spots"], result)
     assert "an error whose message cannot be shown" in text
     assert "half a character: ?" in text and text.encode("utf-8")
 
@@ -405,7 +404,7 @@ def test_an_endless_loop_leaves_time_for_the_others(built, assess, tmp_path):
     hints = [failed["hint"] for failed in result["questions"]["q5"]["failed"]]
     assert points(result) == FULL | {"q5": 0}
     waited = [float(re.search(r"more than ([\d.]+) seconds", hint)[1]) for hint in hints]
-    first = LIMITS.cell * assessment.solution_seconds("finding_blind_spots")
+    first = LIMITS.cell * grade_one.solution_seconds("finding_blind_spots")
     assert waited == pytest.approx([first, first / 2, first / 4, first / 8], rel=0.01)
 
 
@@ -419,20 +418,20 @@ def test_an_endless_loop_of_calls_leaves_the_border_in_order(built, assess, tmp_
 def test_a_test_that_computes_too_long_is_stopped():
     head = "from otter.test_files import test_case\nname, points = 'q', 1\n@test_case(points=1)\n"
     power = head + "def test_power(n):\n    while n: n += 1"
-    (failed,) = checks.run_tests({"q": power}, {"n": 1}, seconds=0.5)["q"]["failed"]
+    (failed,) = run_tests.run_tests({"q": power}, {"n": 1}, seconds=0.5)["q"]["failed"]
     assert "more than 0.5 seconds" in failed["hint"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_huge_numbers_do_not_stop_the_tests(built, name):
     names = [n for question in built[1][name].questions for n in question.names]
-    answers = checks.set_up(built[1][name].setup, "ada") | dict.fromkeys(names, 2**62)
-    results = checks.run_tests(built[1][name].tests, answers).values()
+    answers = run_tests.set_up(built[1][name].setup, "ada") | dict.fromkeys(names, 2**62)
+    results = run_tests.run_tests(built[1][name].tests, answers).values()
     assert not any("TimeoutError" in failed["hint"] for r in results for failed in r["failed"])
 
 
 def test_long_messages_are_cut():
-    assert len(checks.hint("x" * 10**6)) < 2 * checks.LONGEST
+    assert len(run_tests.hint("x" * 10**6)) < 2 * run_tests.LONGEST
 
 
 def test_the_notebook_of_another_assignment_is_noticed(built, assess, tmp_path):
@@ -466,38 +465,40 @@ def test_functions_are_called_across_the_border():
 
 
 def test_names_of_files_become_harmless():
-    names = [grade.student_of(Path(n)) for n in ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf")]
+    names = [
+        grade_class.student_of(Path(n)) for n in ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf")
+    ]
     assert names == ["ada", "_1+2", "a_b", "x.pdf"]
-    assert len(grade.student_of(Path("Å" * 120 + ".pdf"))) == grade.LONGEST
+    assert len(grade_class.student_of(Path("Å" * 120 + ".pdf"))) == grade_class.LONGEST
 
 
 def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
-    monkeypatch.setattr(grade, "BUILD", built[0])
-    monkeypatch.setattr(grade, "load", lambda name: built[1][name])
-    monkeypatch.setattr(assessment, "load", lambda name, folder: built[1][name])
+    monkeypatch.setattr(grade_class, "BUILD", built[0])
+    monkeypatch.setattr(grade_class, "load", lambda name: built[1][name])
+    monkeypatch.setattr(grade_one, "load", lambda name, folder: built[1][name])
     class_of = tmp_path / "class"
     class_of.mkdir()
     (class_of / "ada.ipynb").write_bytes(b"")
     arguments = {"folder": tmp_path / "grades", "jobs": 1, "progress": False}
-    grade.grade(class_of, "finding_blind_spots", **arguments)
+    grade_class.grade(class_of, "finding_blind_spots", **arguments)
     (kept,) = (tmp_path / "grades" / "results").iterdir()
     before = kept.stat().st_mtime_ns
     (class_of / "notes.pdf").write_bytes(b"x")
-    results = grade.grade(class_of, "finding_blind_spots", **arguments)
+    results = grade_class.grade(class_of, "finding_blind_spots", **arguments)
     assert kept.stat().st_mtime_ns == before and len(results) == 2
     table = (tmp_path / "grades" / "grades.csv").read_text().splitlines()
     assert table[0].startswith("student,q1,q3") and len(table) == 3
     assert "not a notebook" in (tmp_path / "grades/feedback/notes.pdf.md").read_text()
     (class_of / "ada.ipynb").write_bytes(b"{")
-    again = grade.grade(class_of, "finding_blind_spots", **arguments)
+    again = grade_class.grade(class_of, "finding_blind_spots", **arguments)
     assert ["damaged" in result["problem"] for result in again] == [True, False]
     with pytest.raises(FileNotFoundError, match="no files"):
-        grade.grade(tmp_path / "nowhere", "finding_blind_spots", **arguments)
+        grade_class.grade(tmp_path / "nowhere", "finding_blind_spots", **arguments)
     (class_of / "emmy").mkdir()
     with pytest.raises(ValueError, match=r"emmy in .* cannot be graded"):
-        grade.grade(class_of, "finding_blind_spots", **arguments)
+        grade_class.grade(class_of, "finding_blind_spots", **arguments)
     (class_of / "emmy").rmdir()
     for name in ("a b.ipynb", "a_b.ipynb"):
         (class_of / name).write_bytes(b"")
     with pytest.raises(ValueError, match=r"a b.ipynb and a_b.ipynb would both be a_b's"):
-        grade.grade(class_of, "finding_blind_spots", **arguments)
+        grade_class.grade(class_of, "finding_blind_spots", **arguments)

@@ -18,7 +18,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-from coursework import assess, editions  # noqa: E402
+from coursework import editions, grade_one  # noqa: E402
 from coursework.sandbox import isolation  # noqa: E402
 
 NAME = "finding_blind_spots"
@@ -60,7 +60,7 @@ for folder in (".", "..", "/", "/tmp", "/autograder/results"):
 """
 MASTERS = f"""
 import pathlib
-exec(next(pathlib.Path({str(ROOT)!r}).glob("coursework/masters/*.py")).read_text())
+exec(next(pathlib.Path({str(ROOT)!r}).glob("coursework/assignments/*.py")).read_text())
 """
 NOT_POOLED = ("(len(norms) * pixels)", "pixels")
 PER_PIXEL = ("(points - original).square().sum", "(points - original).square().mean")
@@ -123,7 +123,7 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
 
 
 def start(folder: Path, output: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, "-m", "coursework.grade", str(folder), "--assignment", NAME]
+    words = [sys.executable, "-m", "coursework.grade_class", str(folder), "--assignment", NAME]
     return subprocess.Popen([*words, "--output", str(output), *LIMITS], cwd=ROOT)
 
 
@@ -136,7 +136,7 @@ def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
 
 def ours() -> list[int]:
     """Sandboxes that run now."""
-    runner = str(editions.HERE / "inside" / "runner.py")
+    runner = str(editions.HERE / "sandboxed" / "runner.py")
     found = []
     for process in psutil.process_iter(["cmdline"]):
         if runner in (process.info["cmdline"] or []):
@@ -176,7 +176,7 @@ def defects(output: Path, expected: dict[str, tuple[float, str]]) -> list[str]:
 def main() -> None:
     editions.build(editions.MASTERS / f"{NAME}.py", editions.BUILD)
     before = time.monotonic()
-    assess.solution_seconds(NAME)
+    grade_one.solution_seconds(NAME)
     began = time.monotonic()
     unit = began - before
     with tempfile.TemporaryDirectory() as scratch:

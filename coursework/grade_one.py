@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coursework.checks import run_tests, set_up
 from coursework.editions import (
     BUILD,
     MASTERS,
@@ -20,15 +19,16 @@ from coursework.editions import (
     load,
     solution_cells,
 )
-from coursework.inside.wire import AnswerError, Peer, Stopped
+from coursework.run_tests import run_tests, set_up
 from coursework.sandbox import Limits, sandbox
+from coursework.sandboxed.wire import AnswerError, Peer, Stopped
 
 LARGEST = 10 * 2**20  # bytes of a notebook
 SUSPICIOUS = (
     "results.json",
     "grades.csv",
     "autograder",
-    "masters",
+    "coursework",
     "otter.check",
     "otter.test_files",
     "GradingResults",

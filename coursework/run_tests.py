@@ -14,8 +14,8 @@ from typing import Any
 from otter.test_files import TestFile
 from otter.test_files.exception_test import ExceptionTestFile
 
-SHIPPED = Path(__file__).resolve().parent / "shipped"  # goes to the students with every notebook
-sys.path.append(str(SHIPPED))  # where the set-up cells import from
+HANDOUT = Path(__file__).resolve().parent / "handout"  # goes to the students with every notebook
+sys.path.append(str(HANDOUT))  # where the set-up cells import from
 
 LONGEST = 5000  # characters of a message
 

@@ -1,6 +1,6 @@
 """Grade a folder of notebooks.
 
-    python -m coursework.grade FOLDER --assignment NAME [--jobs 2]
+    python -m coursework.grade_class FOLDER --assignment NAME [--jobs 2]
 
 Each file of the folder is one submission, `<student's id>.ipynb`. Results are kept as they come, so
 an interrupted run that is started again grades only what is missing.
@@ -20,7 +20,7 @@ import joblib
 
 from blindspots import run_sweep
 from blindspots._resumable import whole_file
-from coursework import assess as assessment
+from coursework import grade_one
 from coursework.editions import BUILD, HERE, Assignment, build, load, masters
 from coursework.sandbox import Limits, isolation
 
@@ -80,7 +80,7 @@ def grade(
     ]
     with joblib.parallel_config(n_jobs=jobs):
         results = run_sweep(
-            assessment.assess, settings, folder=folder / "results", progress=progress
+            grade_one.assess, settings, folder=folder / "results", progress=progress
         )
     write_grades(folder / "grades.csv", assignment, results)
     for result in results:
@@ -98,7 +98,7 @@ def student_of(file: Path) -> str:
 def fingerprint(name: str) -> str:
     """Changes when the assignment or the grader does."""
     digest = hashlib.sha256()
-    sources = [*HERE.glob("*.py"), *(HERE / "inside").iterdir(), *(HERE / "shipped").iterdir()]
+    sources = [*HERE.glob("*.py"), *(HERE / "sandboxed").iterdir(), *(HERE / "handout").iterdir()]
     sources = [source for source in sources if source.is_file()]
     for source in (*sorted(sources), BUILD / "grading" / name / "assignment.json"):
         digest.update(source.read_bytes())
