@@ -163,27 +163,24 @@ def test_curves_may_be_logarithmic():
     assert axis.yaxis.get_major_formatter()(0.01, 0) == "0.01"
 
 
-def test_agreement_plot_has_a_line_where_both_agree():
-    figure = figures.agreement_plot({"a": ([1, 2], [3, 4])}, xlabel="x", ylabel="y")
-    (axis,) = figure.axes
-    assert axis.collections[0].get_offsets().tolist() == [[1, 3], [2, 4]]
+def test_scatter_draws_each_group_in_its_own_marker():
+    groups = {"a": ([1, 2], [3, 4]), "b": ([5], [6])}
+    (axis,) = figures.scatter(groups, xlabel="x", ylabel="y", xscale="log").axes
+    assert [c.get_offsets().tolist() for c in axis.collections] == [[[1, 3], [2, 4]], [[5, 6]]]
+    assert (axis.get_xscale(), axis.get_yscale()) == ("log", "linear")
+    assert len(axis.lines) == 0
+
+
+def test_scatter_may_draw_the_line_where_both_agree():
+    (axis,) = figures.scatter({"a": ([1], [3])}, xlabel="x", ylabel="y", diagonal=True).axes
     assert (axis.lines[0].get_xy1(), axis.lines[0].get_slope()) == ((0, 0), 1)
 
 
-def test_scatter_plot_keeps_the_groups_apart():
-    figure = figures.scatter_plot({"a": ([1, 2], [3, 4]), "b": ([5], [6])}, xlabel="x", ylabel="y")
-    offsets = [c.get_offsets().tolist() for c in figure.axes[0].collections]
-    assert offsets == [[[1, 3], [2, 4]], [[5, 6]]] and figure.axes[0].get_xscale() == "log"
-
-
-def test_sandwich_plot_sorts_the_images_by_the_last_distance():
-    figure = figures.sandwich_plot({"low": [1, 2, 3], "high": [9, 7, 8]}, xlabel="x", ylabel="y")
-    high, low = ({tuple(p) for p in c.get_offsets().tolist()} for c in figure.axes[0].collections)
-    assert {frozenset(high), frozenset(low)} == {
-        frozenset({(1, 7), (2, 8), (3, 9)}),
-        frozenset({(1, 2), (2, 3), (3, 1)}),
-    }
-    assert figure.axes[0].get_yscale() == "log"
+def test_images_have_no_grid():
+    figure = figures.heat_maps({"A": torch.eye(2)}, sources=["p", "q"], receivers=["p", "q"])
+    assert not any(line.get_visible() for line in figure.axes[0].get_xgridlines())
+    (axis,) = figures.scatter({"a": ([1], [3])}, xlabel="x", ylabel="y").axes
+    assert all(line.get_visible() for line in axis.get_xgridlines())
 
 
 def test_table_is_accessible_and_escaped():

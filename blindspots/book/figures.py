@@ -1,11 +1,11 @@
-"""Pictures and tables of the book; the only module that imports matplotlib."""
+"""Pictures and tables of the book. Importing it sets the book's style for matplotlib."""
 
 import base64
 import html
 import io
-import itertools
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle, product
 from typing import Literal
 
 import ipywidgets
@@ -20,8 +20,11 @@ from torch import Tensor
 
 from blindspots.data import LabelledImages
 
+plt.style.use("blindspots.book.blindspots")
+WIDTH = plt.rcParams["figure.figsize"][0]
 BLUE, RED, GREY = "#2166ac", "#b2182b", "#8c8c8c"
-WIDTH = 6.0  # inches; wider figures have letters too small for a phone
+Scale = Literal["linear", "log"]
+MARKERS = ((RED, "D"), (BLUE, "o"), (GREY, "s"), ("black", "^"))
 
 
 def image_grid(
@@ -47,7 +50,7 @@ def image_grid(
     rows = -(-len(images) // columns)
     side = WIDTH / columns
     size = (WIDTH, rows * (side + (0.28 if titles else 0.0)))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat:
         axis.set_axis_off()
     for i, (axis, image) in enumerate(zip(axes.flat, images.detach().cpu(), strict=False)):
@@ -62,7 +65,7 @@ def row_grid(rows: Mapping[str, Float[Tensor, "n c h w"]]) -> Figure:
     columns = max(len(images) for images in rows.values())
     side = (WIDTH - 0.6) / columns
     size = (WIDTH, len(rows) * (side + 0.05))
-    figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False)
+    figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, layout="none")
     figure.subplots_adjust(0.6 / WIDTH, 0, 1, 1, wspace=0.04, hspace=0.08)
     for axis in axes.flat:
         axis.set_axis_off()
@@ -94,9 +97,7 @@ def perturbation_grid(
             change of 1 / amplification.
     """
     count = len(originals)
-    figure, axes = plt.subplots(
-        3, count, figsize=(WIDTH, 3.3 * WIDTH / count + 0.9), squeeze=False, layout="constrained"
-    )
+    figure, axes = plt.subplots(3, count, figsize=(WIDTH, 3.3 * WIDTH / count + 0.9), squeeze=False)
     difference = (perturbed - originals) * amplification
     rows = [(originals, before), (difference, [""] * count), (perturbed, after)]
     for row, (pictures, titles) in enumerate(rows):
@@ -127,13 +128,11 @@ def prediction_panel(
         label: the true class, drawn in blue.
         target: the wanted wrong class, drawn in red.
     """
-    figure, axes = plt.subplots(
-        2, 3, figsize=(WIDTH, 3.6), height_ratios=(3, 2), layout="constrained"
-    )
+    figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 3.6), height_ratios=(3, 2))
     pictures = {"original": original, "difference": perturbed - original, "perturbed": perturbed}
     for axis, (title, picture) in zip(axes[0], pictures.items(), strict=True):
         _show(axis, picture.cpu(), signed=title == "difference", limit=0.5)
-        axis.set_title(title, fontsize=10)
+        axis.set_title(title)
         axis.set_axis_off()
     for axis in axes[1, 1:]:
         axis.remove()
@@ -155,7 +154,7 @@ def search_curve(
     success: Sequence[bool],
 ) -> Figure:
     """Distortion against penalty, the penalties that succeed apart from those that fail."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 3.2), layout="constrained")
+    figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     axis.plot(penalties, distortions, color=GREY, zorder=1)
     for wanted, color, marker, name in (
         (True, RED, "o", "target predicted"),
@@ -167,7 +166,7 @@ def search_curve(
         if points:
             axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
     axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
-    axis.legend(frameon=False)
+    axis.legend()
     return _finished(figure)
 
 
@@ -182,7 +181,7 @@ def search_path(
     A negative margin is a success. The losses are drawn against the margins, so that a vertical
     line is the decision boundary. Numbers that would cover each other are left out.
     """
-    figure, (left, right) = plt.subplots(2, figsize=(WIDTH, 5.6), layout="constrained")
+    figure, (left, right) = plt.subplots(2, figsize=(WIDTH, 5.6))
     colors = [RED if margin < 0 else BLUE for margin in margins]
     orders = [math.log(penalty) for penalty in penalties]
     numbered = [0]
@@ -228,7 +227,6 @@ def cost_plot(
         sharex=True,
         sharey=True,
         squeeze=False,
-        layout="constrained",
     )
     lowest = min(distance for settings in panels.values() for *_, distance in settings) - 0.005
     others = {row[:2]: None for rows in panels.values() for row in rows if row[0] != ours}
@@ -243,9 +241,7 @@ def cost_plot(
                 color, marker = styles[library, attack]
                 axis.scatter(cost, distance, color=color, marker=marker, s=28, zorder=2)
         axis.set(xscale="log", ylim=(lowest, highest))
-        axis.set_title(title, fontsize=10)
-        axis.grid(color="#e6e6e6")
-        axis.set_axisbelow(True)
+        axis.set_title(title)
     for axis in axes[-1]:
         axis.set_xlabel(xlabel)
     for axis in axes[:, 0]:
@@ -255,7 +251,7 @@ def cost_plot(
         Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=" ".join(name))
         for name, (color, marker) in styles.items()
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return _finished(figure)
 
 
@@ -273,7 +269,6 @@ def distortion_histogram(
         figsize=(WIDTH, 0.85 * len(distortions) + 0.4),
         sharex=True,
         squeeze=False,
-        layout="constrained",
     )
     largest = max(float(values.max()) for values in distortions.values())
     edges = torch.linspace(0, largest, 41).tolist()
@@ -292,16 +287,14 @@ def distortion_histogram(
 
 def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
     """Several values per row, one marker per series: the shortest way to compare them."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.5 * len(rows) + 1.3), layout="constrained")
-    styles = [(RED, "D"), (BLUE, "o"), (GREY, "s"), ("black", "^")]
-    for (name, values), (color, marker) in zip(series.items(), styles, strict=False):
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.5 * len(rows) + 1.3))
+    for (name, values), (color, marker) in zip(series.items(), MARKERS, strict=False):
         axis.scatter(values, range(len(rows)), color=color, marker=marker, s=50, label=name)
     axis.set_yticks(range(len(rows)), rows)
     axis.invert_yaxis()
     axis.set(xlabel=xlabel, xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
-    axis.grid(axis="y", color="#dddddd")
-    axis.set_axisbelow(True)
-    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    axis.grid(visible=False, axis="x")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     return _finished(figure)
 
 
@@ -323,9 +316,7 @@ def heat_maps(
     columns = min(len(panels), 2 if len(receivers) <= 7 else 1)  # wide enough for the numbers
     rows = -(-len(panels) // columns)
     height = rows * (0.32 * len(sources) + 1.35)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(WIDTH, height), squeeze=False, layout="constrained"
-    )
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
     for axis, (title, matrix) in zip(axes.flat, panels.items(), strict=False):
@@ -338,8 +329,9 @@ def heat_maps(
             vmax=limit,
             aspect="auto",
         )
+        axis.grid(visible=False)
         for (i, j), value in zip(
-            itertools.product(range(len(sources)), range(len(receivers))),
+            product(range(len(sources)), range(len(receivers))),
             matrix.flatten().tolist(),
             strict=True,
         ):
@@ -348,7 +340,7 @@ def heat_maps(
             axis.text(
                 j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
             )
-        axis.set_title(title, fontsize=10)
+        axis.set_title(title)
         axis.set_xticks(range(len(receivers)), receivers, rotation=60, ha="right", fontsize=8)
         axis.set_yticks(range(len(sources)), sources, fontsize=8)
     for axis in axes[:, 1:].flat:
@@ -375,7 +367,7 @@ def interval_plot(
         band: what the bands are.
         zone: a range of the values that is shaded.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * len(rows) + 1.2), layout="constrained")
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * len(rows) + 1.2))
     at = range(len(rows))
     if zone:
         axis.axvspan(*zone, color="#eeeeee", zorder=0)
@@ -387,9 +379,7 @@ def interval_plot(
         )
     axis.set_yticks(at, rows, fontsize=8)
     axis.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
-    axis.grid(color="#e6e6e6")
-    axis.set_axisbelow(True)
-    axis.legend(frameon=False, loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3, fontsize=9)
+    axis.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
     return _finished(figure)
 
 
@@ -397,71 +387,48 @@ def null_histograms(
     panels: Mapping[str, tuple[Sequence[float], float]], *, xlabel: str, observed: str
 ) -> Figure:
     """What chance gives, as a histogram per panel, and what was observed, as a line."""
-    figure, axes = plt.subplots(
-        1, len(panels), figsize=(WIDTH, 2.8), sharex=True, layout="constrained", squeeze=False
-    )
+    figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.8), sharex=True, squeeze=False)
     for axis, (title, (chance, value)) in zip(axes.flat, panels.items(), strict=True):
         axis.hist(chance, bins=30, color=GREY)
         axis.axvline(value, color=RED, linewidth=2.5, label=observed)
         axis.set(xlabel=xlabel, yticks=[])
-        axis.set_title(title, fontsize=10)
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", frameon=False)
+        axis.set_title(title)
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center")
     return _finished(figure)
 
 
-def scatter_plot(
-    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str
+def scatter(
+    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+    xscale: Scale = "linear",
+    yscale: Scale = "linear",
+    diagonal: bool = False,
 ) -> Figure:
-    """Points in one panel, one marker per group; the abscissa is logarithmic."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 4), layout="constrained")
-    styles = [(RED, "D"), (BLUE, "o"), (GREY, "s"), ("black", "^")]
-    for (name, (x, y)), (color, marker) in zip(groups.items(), styles, strict=False):
-        axis.scatter(x, y, color=color, marker=marker, s=26, label=name)
-    axis.set(xlabel=xlabel, ylabel=ylabel, xscale="log")
-    for formatter in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
-        formatter("{x:g}")
-    axis.grid(color="#e6e6e6")
-    axis.set_axisbelow(True)
-    axis.legend(frameon=False, fontsize=9)
-    return _finished(figure)
-
-
-def agreement_plot(
-    groups: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, xlabel: str, ylabel: str
-) -> Figure:
-    """Two numbers for each of many things: where they agree, a point is on the line."""
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
-    styles = [(RED, "o"), (BLUE, "^"), ("black", "x")]
-    for (name, (x, y)), (color, marker) in zip(groups.items(), styles, strict=False):
-        axis.scatter(x, y, color=color, marker=marker, s=12, alpha=0.6, linewidths=0.8, label=name)
-    axis.axline((0, 0), slope=1, color="black", linewidth=1)
-    axis.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, None))
-    axis.grid(color="#e6e6e6")
-    axis.set_axisbelow(True)
-    axis.legend(frameon=False, fontsize=9, markerscale=2)
-    return _finished(figure)
-
-
-def sandwich_plot(distances: Mapping[str, Sequence[float]], *, xlabel: str, ylabel: str) -> Figure:
-    """Several distances of every image, one above the other; images in the order of the last.
+    """Draw points in one panel, with a marker and a colour for each group.
 
     Args:
-        distances: per name, one positive number per image; the axis is logarithmic.
-        xlabel: what the images are.
-        ylabel: what the numbers are.
+        groups: per name, abscissas and ordinates.
+        xlabel: what the abscissas are.
+        ylabel: what the ordinates are.
+        xscale: `"linear"` or `"log"`.
+        yscale: likewise.
+        diagonal: draw the line on which both are equal.
     """
-    *lower, highest = distances.values()
-    order = sorted(range(len(highest)), key=highest.__getitem__)
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.2), layout="constrained")
-    colors = (*(GREY, "#b35806", BLUE, "#1b7837")[: len(lower)], RED)
-    for (name, values), color in zip(distances.items(), colors, strict=True):
-        points = [values[i] for i in order]
-        axis.scatter(range(1, len(order) + 1), points, color=color, s=9, label=name)
-    axis.set(xlabel=xlabel, ylabel=ylabel, yscale="log")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.grid(color="#e6e6e6")
-    axis.set_axisbelow(True)
-    axis.legend(frameon=False, fontsize=9, reverse=True, markerscale=2)
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
+    size = 26 if sum(len(x) for x, _ in groups.values()) < 200 else 9
+    for (name, (x, y)), (color, marker) in zip(groups.items(), cycle(MARKERS), strict=False):
+        axis.scatter(x, y, color=color, marker=marker, s=size, label=name)
+    if diagonal:
+        axis.axline((0, 0), slope=1, color="black", linewidth=1)
+    axis.set(xlabel=xlabel, ylabel=ylabel, xscale=xscale, yscale=yscale)
+    if xscale == "log":
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("{x:g}")
+    if yscale == "log":
+        axis.yaxis.set_major_formatter("{x:g}")
+    axis.legend(markerscale=(26 / size) ** 0.5)
     return _finished(figure)
 
 
@@ -472,7 +439,7 @@ def curves(
     controls: Sequence[str] = (),
     xlabel: str,
     ylabel: str,
-    yscale: Literal["linear", "log"] = "linear",
+    yscale: Scale = "linear",
 ) -> Figure:
     """Lines in one panel, named in a legend; the controls are grey and dashed.
 
@@ -484,22 +451,19 @@ def curves(
         ylabel: what the ordinates are.
         yscale: `"linear"` or `"log"`.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 4.8), layout="constrained")
-    colors = itertools.cycle([RED, BLUE, "#1b7837", "#762a83", "#b35806", "#01665e"])
-    markers = itertools.cycle("sv^")
+    figure, axis = plt.subplots(figsize=(WIDTH, 4.8))
+    markers = cycle("sv^")
     for name, (x, y) in lines.items():
         if name in controls:
             axis.plot(x, y, color=GREY, linestyle="--", marker=next(markers), label=name)
         else:
-            (line,) = axis.plot(x, y, color=next(colors), marker=".", label=name)
+            (line,) = axis.plot(x, y, marker=".", label=name)
             if bands and name in bands:
                 axis.fill_between(x, *bands[name], color=line.get_color(), alpha=0.15, linewidth=0)
     axis.set(xlabel=xlabel, ylabel=ylabel, yscale=yscale)
     if yscale == "log":
         axis.yaxis.set_major_formatter("{x:g}")
-    axis.grid(color="#e6e6e6")
-    axis.set_axisbelow(True)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
+    figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     return _finished(figure)
 
 
@@ -591,6 +555,7 @@ def image_url(pixels: Float[Tensor, "h w"]) -> str:
 
 
 def _show(axis: Axes, image: Tensor, signed: bool, limit: float | None = None) -> None:
+    axis.grid(visible=False)
     pixels = image.squeeze(0) if len(image) == 1 else image.permute(1, 2, 0)
     if signed:
         limit = limit or image.abs().max().item() or 1.0
