@@ -47,12 +47,11 @@ from blindspots.training import (
     fit_with_adversaries,
     weight_decay_loss,
 )
-from blindspots.transfer import TransferMatrix, transfer_matrix, transfer_verdict
+from blindspots.transfer import TransferMatrix, transfer_matrix
 from blindspots.units import (
     BasisTest,
     basis_test,
     basis_tests,
-    basis_verdict,
     count_detectors,
     label_agreement,
     participation_ratio,
@@ -77,7 +76,6 @@ __all__ = [
     "aligned_directions",
     "basis_test",
     "basis_tests",
-    "basis_verdict",
     "blind_spots",
     "certified_radius",
     "conv_norm",
@@ -120,7 +118,6 @@ __all__ = [
     "trained",
     "training_seconds",
     "transfer_matrix",
-    "transfer_verdict",
     "untrained",
     "weight_decay_loss",
     "whitening",

@@ -11,6 +11,8 @@ NAMES = {
     "ledger": "it is blindspots.book.ledger",
     "practice": "it is blindspots.book.practice",
     "lipschitz": "its functions are in blindspots itself, their module is blindspots.bounds.layers",
+    "transfer_verdict": 'use CLAIMS["models"].judge of blindspots.book.ledger',
+    "basis_verdict": "it is compare_units of blindspots.book.ledger",
 }
 
 P = ParamSpec("P")

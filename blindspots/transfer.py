@@ -7,10 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.intervals import seed_interval
 from blindspots.networks import error_rate
-
-LARGE = 0.1  # "a relatively large fraction" (section 4.2), as we read it
 
 
 @dataclass(frozen=True)
@@ -63,21 +60,3 @@ def transfer_matrix(
         for images, labels in sets.values()
     ]
     return TransferMatrix(torch.tensor(error, dtype=torch.float64), tuple(sets), tuple(receivers))
-
-
-def transfer_verdict(excess: Float[Tensor, "runs"]) -> str:
-    """Whether images transfer, by how much more of them is misread than of equally noisy ones.
-
-    The rule, the same for all of the book's claims about transfer: *holds* if, with 95 %
-    confidence, the mean excess over all runs is at least ten points (`LARGE`; the paper speaks of a
-    relatively large fraction); *holds, but small* if it is above zero; else *does not hold*.
-
-    Args:
-        excess: error on adversarial images minus error on the same images with noise of the same
-            size, averaged over the pairs of networks in question, one number per run (seed).
-
-    >>> transfer_verdict(torch.tensor([0.05, 0.06, 0.05]))
-    'holds, but small'
-    """
-    low = seed_interval(excess)[0].item()
-    return "holds" if low >= LARGE else "holds, but small" if low > 0 else "does not hold"

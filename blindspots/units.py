@@ -10,12 +10,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from blindspots.directions import haar_bases
-from blindspots.intervals import seed_interval
 
 # Activations sorted at once; on a GPU, 999 rotations of 100 units on 10,000 images.
 SORTED_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
 PIXELS_AT_ONCE = 2**27  # of mean images
-INDIFFERENCE = 0.06  # how far from one half a superiority may lie and still be no distinction
 
 Name = TypeVar("Name", bound=Hashable)
 Coherence = Callable[[Int[Tensor, "*b m k"]], Float[Tensor, "*b m"]]
@@ -245,29 +243,6 @@ def basis_tests(
         name: _compare(natural[name], torch.cat([score[name] for score in scores]))
         for name in coherences
     }
-
-
-def basis_verdict(superiority: Float[Tensor, "runs"]) -> str:
-    """Units or directions, by the superiorities of several independently trained networks.
-
-    The rule, the same for all of the book's claims about units, by the interval that holds the mean
-    over all networks with 90 % confidence: *no distinction* if it lies within 0.06 of one half (a
-    test of equivalence at 5 %); *units more coherent* or *units less coherent* if it lies wholly
-    outside, above or below; else *undecided*.
-
-    Args:
-        superiority: one per network, in [0, 1], as `basis_test` returns it; at least two.
-
-    >>> basis_verdict(torch.tensor([0.49, 0.50, 0.52, 0.50, 0.48]))
-    'no distinction'
-    """
-    low, high = (end.item() for end in seed_interval(superiority, confidence=0.9))
-    if low > 0.5 + INDIFFERENCE:
-        return "units more coherent"
-    if high < 0.5 - INDIFFERENCE:
-        return "units less coherent"
-    within = low >= 0.5 - INDIFFERENCE and high <= 0.5 + INDIFFERENCE
-    return "no distinction" if within else "undecided"
 
 
 def _compare(natural: Tensor, rotated: Tensor) -> BasisTest:

@@ -50,13 +50,13 @@ def test_fingerprint_depends_on_the_data_and_the_package(build_book, monkeypatch
     train, test = load_images("digits", split="train"), load_images("digits", split="test")
     now = build_book.fingerprint(train)
     assert build_book.fingerprint(train) == now != build_book.fingerprint(test)
-    stored = "blindspots/book/stored/attacks.json"
-    for name in ("constraints.txt", "_config.yml", "blindspots/data.py", stored):
+    read = ("blindspots/data.py", "blindspots/book/claims.toml", "blindspots/book/stored/a.json")
+    for name in ("constraints.txt", "_config.yml", *read):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("one")
     monkeypatch.setattr(build_book, "ROOT", tmp_path)
     before = build_book.fingerprint(train)
-    for name in ("blindspots/data.py", stored):
+    for name in read:
         (tmp_path / name).write_text("two")
         after = build_book.fingerprint(train)
         assert after != before

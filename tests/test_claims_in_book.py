@@ -3,11 +3,12 @@
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import nbformat
 import pytest
 
-from blindspots.book.ledger import CLAIMS
+from blindspots.book.ledger import CLAIMS, Verdict
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = {
@@ -45,6 +46,36 @@ def test_what_is_measured_is_no_constant():
                         if keyword.arg not in ("ours", "control", "cells"):
                             names = [n for n in ast.walk(keyword.value) if isinstance(n, ast.Name)]
                             assert names, f"{keyword.arg} is a constant"
+
+
+JUDGEMENT = re.compile(
+    r"\s*((does )?not )?(hold|fail|agree|testable|undecided|reproduced|supported|met)s?\b", re.I
+)
+
+
+def judgements(source):
+    """Strings that read like verdicts, but for those with which a verdict is compared."""
+    tree = ast.parse(re.sub(r"^(\s*)%.*", r"\1pass", source, flags=re.M))  # magics are not Python
+    asked = [n for node in ast.walk(tree) if isinstance(node, ast.Compare) for n in ast.walk(node)]
+    strings = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and n not in asked]
+    return [n.value for n in strings if isinstance(n.value, str) and JUDGEMENT.match(n.value)]
+
+
+def test_judgements_are_found():
+    assert all(JUDGEMENT.match(verdict) for verdict in get_args(Verdict))
+    assert judgements('glue(a="Holds" if share > 0.9 else "does not hold")') == [
+        "Holds",
+        "does not hold",
+    ]
+    assert judgements('said = f"fails ({share:.1f})"') == ["fails ("]
+    assert not judgements('verdict = record("models")\nprint("well" if verdict == "holds" else "")')
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_no_chapter_gives_a_verdict_of_its_own(chapter):
+    """What a page calls a verdict is what the ledger's rule returned."""
+    for cell in CHAPTERS[chapter]:
+        assert cell.cell_type != "code" or not judgements(cell.source)
 
 
 def test_front_page_and_ledger_show_the_verdicts():

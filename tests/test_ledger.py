@@ -1,8 +1,9 @@
 import json
 
 import pytest
+import torch
 
-from blindspots.book.ledger import CLAIMS, read_records, record
+from blindspots.book.ledger import CLAIMS, compare_errors, compare_units, read_records, record
 
 CELLS = {"inside": 29, "cells": 30, "rank": 0.5, "excess": 0.2, "data": "MNIST"}
 NETWORKS = {"distortions": [0.9, 1.1], "errors": [0.004, -0.009], "data": "MNIST"}
@@ -156,3 +157,31 @@ def test_something_else_measured_is_refused(glued):
     with pytest.raises(TypeError, match="share"):
         record("models", ours="", control="", share=0.5)
     assert not glued
+
+
+@pytest.mark.parametrize(
+    ("superiority", "found"),
+    [
+        ([0.50, 0.51, 0.49, 0.50, 0.52], "no distinction"),
+        ([0.44, 0.56, 0.50, 0.60, 0.40], "undecided"),
+        ([0.55, 0.57, 0.56, 0.57, 0.55], "undecided"),
+        ([0.70, 0.71, 0.69, 0.72, 0.70], "units more coherent"),
+        ([0.30, 0.31, 0.29, 0.32, 0.30], "units less coherent"),
+    ],
+)
+def test_units_are_compared_by_their_rule(superiority, found):
+    assert compare_units(torch.tensor(superiority)) == found
+
+
+@pytest.mark.parametrize(
+    ("interval", "found"),
+    [((1.0, 1.4), "lower"), ((1.4, 1.6), "not told apart"), ((1.8, 1.9), "higher")],
+)
+def test_errors_are_compared_by_their_intervals(interval, found):
+    assert compare_errors(interval, (1.5, 1.7)) == found
+
+
+def test_the_words_of_a_claim_are_one_line_each():
+    for claim in CLAIMS.values():
+        words = claim.title, claim.statement, claim.source, claim.printed, claim.rule
+        assert all(text and text == " ".join(text.split()) for text in words)

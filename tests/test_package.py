@@ -156,5 +156,7 @@ def test_every_public_name_is_documented():
 def test_old_names_say_what_replaces_them():
     with pytest.raises(AttributeError, match="load_stored any more: import it"):
         _ = blindspots.load_stored
+    with pytest.raises(AttributeError, match="basis_verdict any more: it is compare_units of"):
+        _ = blindspots.basis_verdict
     with pytest.raises(ImportError, match="cannot import name 'nothing'"):
         from blindspots import nothing  # noqa: F401

@@ -10,7 +10,6 @@ from torch import nn
 from blindspots import (
     basis_test,
     basis_tests,
-    basis_verdict,
     count_detectors,
     haar_basis,
     label_agreement,
@@ -20,6 +19,7 @@ from blindspots import (
     top_images,
     whitening,
 )
+from blindspots.book.ledger import compare_units
 
 
 def one_hot_features(generator, *, classes=50, each=12):
@@ -302,20 +302,6 @@ def test_basis_test_refuses_what_it_cannot_decide():
         basis_test(features, score, k=21)
 
 
-@pytest.mark.parametrize(
-    ("superiority", "verdict"),
-    [
-        ([0.50, 0.51, 0.49, 0.50, 0.52], "no distinction"),
-        ([0.44, 0.56, 0.50, 0.60, 0.40], "undecided"),
-        ([0.55, 0.57, 0.56, 0.57, 0.55], "undecided"),
-        ([0.70, 0.71, 0.69, 0.72, 0.70], "units more coherent"),
-        ([0.30, 0.31, 0.29, 0.32, 0.30], "units less coherent"),
-    ],
-)
-def test_the_verdict_follows_its_rule(superiority, verdict):
-    assert basis_verdict(torch.tensor(superiority)) == verdict
-
-
 def test_an_untrained_sigmoid_layer_makes_no_distinction(test):
     """Random weights hardly know their coordinates."""
     superiorities = []
@@ -326,7 +312,7 @@ def test_an_untrained_sigmoid_layer_makes_no_distinction(test):
         score = partial(label_agreement, test.labels)
         result = basis_test(features, score, rotations=49, generator=generator)
         superiorities.append(result.superiority)
-    assert basis_verdict(torch.tensor(superiorities)) == "no distinction"
+    assert compare_units(torch.tensor(superiorities)) == "no distinction"
 
 
 def test_on_any_device(device, generator):

@@ -35,7 +35,8 @@ def fingerprint(data: blindspots.LabelledImages) -> str:
     sources = [ROOT / "constraints.txt", ROOT / "_config.yml"]
     for folder in ("blindspots", "book/extensions"):
         sources += sorted((ROOT / folder).rglob("*.py"))
-    sources += sorted((ROOT / "blindspots" / "book" / "stored").glob("*.json"))
+    for read in ("claims.toml", "stored/*.json"):
+        sources += sorted((ROOT / "blindspots" / "book").glob(read))
     for source in sources:
         digest.update(source.read_bytes())
     digest.update(f"{data.name} {len(data)} {torch.cuda.is_available()}".encode())
