@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import io
+import itertools
 import json
 import re
 import sys
@@ -160,3 +161,27 @@ def test_old_names_say_what_replaces_them():
         _ = blindspots.basis_verdict
     with pytest.raises(ImportError, match="cannot import name 'nothing'"):
         from blindspots import nothing  # noqa: F401
+
+
+VERBS = """
+Add Apply Bound Call Check Choose Collect Compare Compute Convert Copy Count Decide Divide Draw
+Encode Find Fit Give Join Judge Keep Leaf Lengthen Load Make Minimise Move Name Perturb Plot Project
+Raise Read Refuse Register Repeat Rotate Run Say Score Set Show State Subtract Take Tell Test Train
+Write
+"""
+
+
+def public_functions():
+    private = {*(ROOT / "blindspots").rglob("_[!_]*.py")}
+    checks = {*(ROOT / "blindspots/book/practice").glob("[!_]*.py")}  # named after exercises
+    for path in sorted({*(ROOT / "blindspots").rglob("*.py")} - private - checks):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and n.name[0] != "_"]
+        for node in itertools.chain(tree.body, *(c.body for c in classes)):
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                yield f"{path.stem}.{node.name}", ast.get_docstring(node)
+
+
+def test_docstrings_of_public_functions_begin_with_a_verb_in_the_imperative():
+    first = {name: (text or "nothing").split()[0] for name, text in public_functions()}
+    assert {name: word for name, word in first.items() if word not in VERBS.split()} == {}
