@@ -48,10 +48,10 @@ $(READY): pyproject.toml constraints.txt tools/set_up.py
 	@$(PYTHON) tools/set_up.py
 
 book: $(READY)
-	@$(BIN)/python tools/build_book.py
+	@$(BIN)/python -m tools.build_book
 
 slides: $(READY)
-	@$(BIN)/python tools/build_slides.py
+	@$(BIN)/python -m tools.build_slides
 
 # Files of tests run side by side. CHAPTERS= leaves out the notebooks, which make book executes too.
 CHAPTERS ?= book/chapters
@@ -65,7 +65,7 @@ test-quick: $(READY)
 
 # Other instruction sets, numbers of threads, a busy machine; about five minutes each.
 test-variants: $(READY)
-	@$(BIN)/python tools/machine_variants.py $(OPTIONS)
+	@$(BIN)/python -m tools.machine_variants $(OPTIONS)
 
 lab: $(READY)
 	@$(BIN)/jupyter lab book/chapters
@@ -82,7 +82,7 @@ check-site: slides
 	@BLINDSPOTS_SLIDES=_build/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
 
 mutants: $(READY)
-	@$(BIN)/python tools/mutants.py $(OPTIONS)
+	@$(BIN)/python -m tools.mutants $(OPTIONS)
 
 assignments: $(READY)
 	@$(BIN)/python -m coursework.editions
@@ -94,7 +94,7 @@ grade: $(READY)
 	@$(BIN)/python -m coursework.grade "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" $(OPTIONS)
 
 check-grading: $(READY)
-	@$(BIN)/python tools/check_grading.py
+	@$(BIN)/python -m tools.check_grading
 
 # An environment of its own, where the package has its pinned versions and the other libraries what
 # they ask for. One of these needs visdom, whose build needs an old setuptools.

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import joblib
 import pytest
@@ -118,6 +119,35 @@ def test_code_version_is_of_what_computes(tmp_path, monkeypatch):
     before = _resumable.code_version()
     (tmp_path / "attack.py").write_text("two")
     assert _resumable.code_version() != before
+    assert _resumable.code_version(tmp_path / "attack.py") != _resumable.code_version()
+
+
+def test_a_fingerprint_sees_every_file_of_a_folder_and_of_its_sub_folders(tmp_path, monkeypatch):
+    code = tmp_path / "code"
+    seen = ["one.py", "data.json", "wing/two.py", "wing/deep/three.sh"]
+    unseen = [".venv/lib.py", "wing/.hidden", "__pycache__/one.pyc", "left/out.py"]
+    for name in (*seen, *unseen):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("first")
+
+    def now(folder=code):
+        return _resumable.fingerprint(folder, without=[folder / "left"])
+
+    before = now()
+    for name in unseen:
+        (code / name).write_text("second")
+    assert now() == before == now(shutil.copytree(code, tmp_path / "another place"))
+    for name in seen:
+        (code / name).write_text("second")
+        assert now() != before
+        before = now()
+    (code / "wing" / "two.py").rename(code / "wing" / "four.py")
+    assert now() != before
+    before = now()
+    monkeypatch.setattr(torch, "__version__", "another")
+    assert now() != before
+    with pytest.raises(FileNotFoundError):
+        _resumable.fingerprint(tmp_path / "nowhere")
 
 
 def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):
