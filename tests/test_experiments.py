@@ -1,6 +1,8 @@
 """Every experiment on two images, or on as few as it can do with: it makes what is stored."""
 
+import contextlib
 import importlib.metadata
+import io
 import itertools
 import json
 import re
@@ -14,6 +16,7 @@ import scipy.optimize
 import torch
 from torch import nn
 
+from blindspots import fit_to_convergence
 from blindspots.book.stored import load_stored
 from experiments import command, lipschitz, lipschitz_methods, threads, training, transfer, units
 
@@ -86,6 +89,7 @@ def test_results_record_what_made_them(tmp_path, monkeypatch):
     assert stored(edited=files[2]) == stored() == third
 
 
+@pytest.mark.slow
 def test_transfer(tmp_path, monkeypatch, sweep_options):
     monkeypatch.setattr(transfer, "IMAGES", 2)
     few = {name: transfer.STUDIES["halves"][name] for name in ("FC100-100-10", "FC100-100-10'")}
@@ -217,9 +221,28 @@ def test_the_compared_norms_are_what_they_say(stride, padding, generator):
 
 @pytest.mark.slow
 def test_threads(monkeypatch, capsys):
+    """In this process, and with networks that are hardly trained."""
+    environments = []
+
+    def short(*arguments, max_iterations, **options):
+        return fit_to_convergence(*arguments, max_iterations=1, **options)
+
+    def run(words, env, **options):
+        environments.append(env)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(words[-1], {})
+        return said.getvalue()
+
+    monkeypatch.setattr(threads, "fit_to_convergence", short)
     monkeypatch.setattr(threads, "WAYS", {"1 thread": threads.WAYS["1 thread"]})
-    threads.main(["--work", "FC100-100-10"])
-    head, quiet, loaded = capsys.readouterr().out.splitlines()
-    assert head.split() == ["1", "thread"]
-    assert quiet.split() == ["FC100-100-10", "quiet", "1.00"]
-    assert loaded.split()[:2] == ["FC100-100-10", "loaded"] and float(loaded.split()[2]) > 0
+    monkeypatch.setattr(threads.subprocess, "check_output", run)
+    threads.main([])
+    head, *table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert head == ["1", "thread"]
+    assert [row[:2] for row in table] == [
+        [work, load] for work in threads.WORK for load in ("quiet", "loaded")
+    ]
+    assert all(row[2] == "1.00" for row in table[::2])
+    assert all(float(row[2]) > 0 for row in table)
+    assert all(e["OMP_NUM_THREADS"] == "1" and "PATH" in e for e in environments)

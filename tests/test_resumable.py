@@ -84,6 +84,23 @@ def test_a_damaged_result_is_reported_and_computed_again(tmp_path, damage):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_damaged_file_is_gone_even_if_nothing_is_made_in_its_place(tmp_path):
+    def parse(file):
+        return file.read_text(), "4"
+
+    def read():
+        return _resumable.read_verified(file, parse, lambda text: str(len(text)), otherwise="alas")
+
+    file = tmp_path / "file"
+    assert read() is None
+    file.write_text("four")
+    assert read() == "four" and file.exists()
+    file.write_text("three")
+    with pytest.warns(UserWarning, match=r"damaged \(its checksum is wrong\): deleted, alas"):
+        assert read() is None
+    assert not file.exists()
+
+
 def total(data):
     return sum(data)
 
