@@ -147,10 +147,10 @@ def measure(data: Source, method: str, seed: int) -> Results:
     generator = torch.Generator().manual_seed(2_000_000 + seed)
     drawn = test[torch.randperm(len(test), generator=generator)[:IMAGES]]
     before = trained(PLAIN, train_set, seed=seed)
-    read = (predict(before, drawn.images) == drawn.labels) & (
+    correct = (predict(before, drawn.images) == drawn.labels) & (
         predict(network, drawn.images) == drawn.labels
     )
-    images, labels = drawn.images[read], drawn.labels[read]
+    images, labels = drawn.images[correct], drawn.labels[correct]
     targets = random_targets(labels, classes=10, generator=generator)
     old = lbfgs_attack(before, images, targets).images
     noisy = add_equal_noise(images, old, bounds=(0, 1), generator=generator)

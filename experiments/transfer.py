@@ -63,8 +63,8 @@ def parts(data: Source, seed: int) -> dict[str, LabelledImages]:
 
 def network(study: str, name: str, seed: int, sets: dict[str, LabelledImages]) -> nn.Module:
     """Train a network of a study, or take it from the cache."""
-    recipe, learnt, offset = STUDIES[study][name]
-    return trained(recipe, sets[learnt], seed=seed + offset)
+    recipe, half, offset = STUDIES[study][name]
+    return trained(recipe, sets[half], seed=seed + offset)
 
 
 def describe(data: Source, study: str, name: str, seed: int) -> Results:
@@ -89,10 +89,14 @@ def attack(data: Source, study: str, name: str, seed: int, loss: str) -> Results
     generator = torch.Generator().manual_seed(seed)
     drawn = attacked[torch.randperm(len(attacked), generator=generator)[: 4 * IMAGES]]
     targets = random_targets(drawn.labels, classes=10, generator=generator)
-    read = (predict(source, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
-    found = ATTACKS[loss](source, drawn.images[read], targets[read])
+    correct = (predict(source, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
+    found = ATTACKS[loss](source, drawn.images[correct], targets[correct])
     ok = found.success
-    images, labels, adversarial = drawn.images[read][ok], drawn.labels[read][ok], found.images[ok]
+    images, labels, adversarial = (
+        drawn.images[correct][ok],
+        drawn.labels[correct][ok],
+        found.images[ok],
+    )
     change = adversarial - images
     pooled = change.square().mean().sqrt().item()
     pixels = torch.randperm(change[0].numel(), generator=generator)
@@ -113,7 +117,7 @@ def attack(data: Source, study: str, name: str, seed: int, loss: str) -> Results
         shown[f"noise {size}"] = add_equal_noise(images, resized, generator=generator)
     matrix = transfer_matrix(networks, {key: (x, labels) for key, x in shown.items()})
     return {
-        "attacked": len(read),
+        "attacked": len(correct),
         "images": len(images),
         "distortion": pooled,
         "error": dict(zip(matrix.sources, matrix.error.tolist(), strict=True)),
