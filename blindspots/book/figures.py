@@ -4,9 +4,9 @@ import base64
 import html
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, product
-from typing import Literal
+from typing import Any, Literal
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -467,12 +467,20 @@ def curves(
     return _finished(figure)
 
 
-def table(columns: Mapping[str, Sequence[object]], *, caption: str) -> HTML:
-    """A table whose first column names the rows; it takes the colours of the page around it.
+def table(
+    columns: Mapping[str, Sequence[object] | Callable[[Any], object]], *, caption: str
+) -> HTML:
+    """Set a table whose first column names the rows, in the colours of the page around it.
+
+    Args:
+        columns: by title, an entry for each row, or a function from the name of a row to its entry.
+        caption: what the table shows.
 
     Raises:
         ValueError: if the columns differ in length.
     """
+    names: Any = next(iter(columns.values()))
+    columns = {t: [*map(c, names)] if callable(c) else c for t, c in columns.items()}
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"columns of a table must be equally long, got {lengths}")
