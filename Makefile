@@ -35,7 +35,7 @@ help:
 	@echo "make grade SUBMISSIONS=folder ASSIGNMENT=name  grade a folder of notebooks"
 	@echo "make check-grading  grade a class of thirty, half of which means no good"
 	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
-	@echo "make benchmark-lipschitz  compare bounds of layers, and Table 5 (a quarter of an hour)"
+	@echo "make benchmark-lipschitz  compare bounds on layers, and Table 5 (a quarter of an hour)"
 	@echo "make benchmark-threads  one thread against two, alone and beside other work (five minutes)"
 	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
 	@echo "make sweep-units  units against random directions in networks of five seeds (half an hour)"

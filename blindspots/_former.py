@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 def former_options(**advice: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function say what replaces the options that it has no longer.
+    """Make a function say what replaces the options that it no longer has.
 
     Args:
         **advice: by the name of the option.

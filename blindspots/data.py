@@ -77,7 +77,7 @@ class LabelledImages:
         return LabelledImages(self.images[index], self.labels[index], self.name)
 
     def to(self, device: torch.device | str) -> "LabelledImages":
-        """The same images and labels on another device."""
+        """Copy images and labels to another device."""
         return LabelledImages(self.images.to(device), self.labels.to(device), self.name)
 
 
@@ -87,16 +87,17 @@ def load_images(
     """Load the training or the test images of a data set.
 
     `"auto"` takes what the variable `BLINDSPOTS_DATASET` names; without it, MNIST where it can be
-    had and the digits otherwise, with a warning that says so. MNIST is read from the folder
-    `BLINDSPOTS_DATA` if that is set; otherwise from the user's cache (`BLINDSPOTS_CACHE`), into
-    which it is downloaded the first time. Its files are compared with the published checksums.
+    found or downloaded and the digits otherwise, with a warning that says so. MNIST is read from
+    the folder `BLINDSPOTS_DATA` if that is set; otherwise from the user's cache
+    (`BLINDSPOTS_CACHE`), into which it is downloaded the first time. Its files are compared with
+    the published checksums.
 
     The digits are the 1,797 8x8 images that ship with scikit-learn: every fourth one is a test
     image, the rest are for training.
 
     Raises:
         ValueError: for an unknown name or split, or a truncated, corrupted or foreign file.
-        FileNotFoundError: if MNIST was asked for and is nowhere to be had.
+        FileNotFoundError: if MNIST was asked for and cannot be found or downloaded.
     """
     if name == "auto":
         name = (os.environ.get("BLINDSPOTS_DATASET") or "auto").lower()  # type: ignore[assignment]
@@ -129,12 +130,12 @@ def split_halves(
 
 
 def cache_folder() -> Path:
-    """Where downloads and trained networks are kept: `BLINDSPOTS_CACHE`, or the user's cache."""
+    """Name the folder of downloads and networks: `BLINDSPOTS_CACHE`, or the user's cache."""
     return Path(os.environ.get("BLINDSPOTS_CACHE") or platformdirs.user_cache_dir("blindspots"))
 
 
 class _NotFound(FileNotFoundError):
-    """MNIST is nowhere to be had: the only error that `load_images("auto")` falls back from."""
+    """MNIST is not there and cannot be downloaded: `load_images("auto")` takes the digits then."""
 
 
 def _digits(split: Split) -> LabelledImages:

@@ -10,7 +10,7 @@ from torch import Tensor
 def haar_basis(
     d: int, *, generator: torch.Generator | None = None, dtype: torch.dtype | None = None
 ) -> Float[Tensor, "d d"]:
-    """Orthonormal columns, all their rotations and reflections equally likely.
+    """Draw orthonormal columns, all their rotations and reflections equally likely.
 
     The QR decomposition of a Gaussian matrix alone does not do that: the signs of the columns
     depend on the algorithm. Making the diagonal of R positive does (Mezzadri 2007).
@@ -39,7 +39,7 @@ def haar_bases(
 def partial_rotations(
     rotation: Float[Tensor, "d d"], parts: Sequence[float]
 ) -> Float[Tensor, "parts d d"]:
-    """Steps on the shortest way from the identity to a rotation Q: its powers Q^part.
+    """Rotate part of the way from the identity to a rotation Q: compute its powers Q^part.
 
     As Network Dissection does it (Bau et al. 2017, section 3.2).
 
@@ -71,7 +71,7 @@ def partial_rotations(
 
 
 def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float[Tensor, "d d"]:
-    """The symmetric matrix that takes the correlations of the features away (ZCA): C^(-strength/2).
+    """Compute the symmetric matrix that decorrelates the features (ZCA): C^(-strength/2).
 
     Of all matrices W that make `features @ W` white, this one changes the features least, in total.
     It can be estimated on other images than those it is used on.
@@ -103,7 +103,7 @@ def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float
 def aligned_directions(
     gradients: Float[Tensor, "n *shape"], k: int, *, generator: torch.Generator
 ) -> Float[Tensor, "n k *shape"]:
-    r"""Directions at right angles, each of which rises as fast as k of them can.
+    r"""Find directions at right angles, each of which rises as fast as k of them can.
 
     For each gradient g, orthonormal directions :math:`r_1, \dots, r_k` with
 
@@ -116,7 +116,7 @@ def aligned_directions(
     Random orthonormal vectors q lean equally towards their own mean direction,
     :math:`w = k^{-1/2} \sum_i q_i`. A Householder reflection, which keeps all angles, takes w to
     the gradient's direction. The sign with which it does so is chosen such that no nearly equal
-    numbers are subtracted. What the directions are like apart from the gradient is left to chance.
+    numbers are subtracted. Except for the gradient, the directions are left to chance.
 
     Args:
         gradients: of what is to rise, one per image; take the negative for what is to fall.

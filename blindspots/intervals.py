@@ -12,13 +12,13 @@ Interval = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
 def wilson_interval(
     error: Float[Tensor, "*shape"], count: int, *, confidence: float = 0.95
 ) -> Interval:
-    """Where the error rate on all images lies, given that on `count` independent ones (Wilson).
+    """Bound the error rate on all images from that on `count` independent ones (Wilson).
 
     It says nothing about another training of the network; see `seed_interval` for that.
 
     Args:
         error: observed shares, in [0, 1].
-        count: number of images behind each.
+        count: number of images that each was measured on.
         confidence: probability that such an interval holds the true rate, in (0, 1).
 
     Returns:
@@ -48,7 +48,7 @@ def wilson_interval(
 def seed_interval(
     runs: Float[Tensor, "runs *shape"], *, confidence: float = 0.95, new_run: bool = False
 ) -> Interval:
-    """Where the mean over all runs lies, or one further run, given a few (Student's t).
+    """Bound the mean over all seeds, or one further run, from a few runs (Student's t).
 
     Args:
         runs: one result per run along the first axis: other seeds, hence other initial weights,
@@ -79,7 +79,7 @@ def seed_interval(
 
 
 def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> float:
-    r"""A number that the mean share of all images does not exceed, given those of some.
+    r"""Bound the mean share over all images from above, given the shares of some (Hoeffding).
 
     A share may itself be an average, such as that of many noises on one image: it does not matter
     how it is distributed, only that it lies between 0 and 1. With m the mean of the n shares, the

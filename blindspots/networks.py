@@ -16,7 +16,7 @@ def mlp(
     activation: Callable[[], nn.Module] = nn.Sigmoid,
     generator: torch.Generator | None = None,
 ) -> nn.Sequential:
-    """A fully connected network: flatten, linear, activation, ..., linear.
+    """Make a fully connected network: flatten, linear, activation, ..., linear.
 
     Args:
         widths: number of pixels, of units in each hidden layer, of classes; `(784, 100, 100, 10)`
@@ -48,7 +48,7 @@ def convnet(
     activation: Callable[[], nn.Module] = nn.ReLU,
     generator: torch.Generator | None = None,
 ) -> nn.Sequential:
-    """A small convolutional network: (3x3 convolution, activation, 2x2 max-pooling)..., linear.
+    """Make a small convolutional network: (3x3 convolution, activation, max-pooling)..., linear.
 
     The paper names convolutional MNIST networks (section 3) without describing them; this one is
     ours.
@@ -96,14 +96,14 @@ def evaluate(
 def predict(
     model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"], *, batch_size: int = 1000
 ) -> Int[Tensor, "n"]:
-    """The class with the largest logit (or other score), per image."""
+    """Find the class with the largest logit (or other score), per image."""
     return evaluate(model, images, batch_size=batch_size).argmax(dim=1)
 
 
 def margin(
     logits: Float[Tensor, "n k"], targets: Int[Tensor, "n"], rivals: Bool[Tensor, "n k"]
 ) -> Float[Tensor, "n"]:
-    """Largest logit of the rivals minus the target's: negative where the target beats them all.
+    """Subtract the target's logit from the rivals' largest: negative where the target beats them.
 
     >>> logits = torch.tensor([[-1.0, -3.0, -2.0]])
     >>> margin(logits, torch.tensor([1]), torch.tensor([[True, False, True]]))
@@ -116,7 +116,7 @@ def margin(
 def error_rate(
     model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"], labels: Int[Tensor, "n"]
 ) -> float:
-    """Share of images, in [0, 1], whose predicted class is not their label.
+    """Compute the share of images, in [0, 1], whose predicted class is not their label.
 
     Raises:
         ValueError: if there are no images, or not one label per image.

@@ -10,7 +10,7 @@ Bounds = tuple[float, float]
 def distortion(
     original: Float[Tensor, "n *shape"], perturbed: Float[Tensor, "n *shape"]
 ) -> Float[Tensor, "n"]:
-    """Root mean square change of a pixel, per image: the L2 norm over the root of the pixels.
+    """Compute the root mean square change of a pixel, per image: the L2 norm over root m.
 
     In the units of the pixels, so that it compares with the standard deviation of a noise. The
     paper's tables print its average over images (section 4.2); whether of the images' own values
@@ -99,7 +99,7 @@ def add_equal_noise(
     bounds: Bounds | None = None,
     generator: torch.Generator,
 ) -> Float[Tensor, "n *shape"]:
-    """Gaussian noise in place of a perturbation, each image's of exactly the same distortion.
+    """Add Gaussian noise of exactly the distortion of each image's perturbation.
 
     Args:
         original: images without perturbation; the noise is added to them.

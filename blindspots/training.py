@@ -24,7 +24,7 @@ def weight_decay_loss(
     *,
     convention: Convention = "half_squared_norm",
 ) -> Float[Tensor, ""]:
-    """The weight decay term that is added to the mean cross-entropy.
+    """Compute the weight decay term that is added to the mean cross-entropy.
 
     `"printed"` is the formula reported of the paper, the sum over the layers of
     `decay * sum(W**2) / k` with k the number of the layer's units. It does not reproduce Table 1.

@@ -38,7 +38,7 @@ class BasisTest:
 
 
 def participation_ratio(features: Float[Tensor, "n d"]) -> float:
-    """How many dimensions the features fill, from 1 to d: (sum of l)^2 / sum of l^2.
+    """Count the dimensions that the features fill, from 1 to d: (sum of l)^2 / sum of l^2.
 
     The l are the variances along the principal directions.
     """
@@ -49,7 +49,7 @@ def participation_ratio(features: Float[Tensor, "n d"]) -> float:
 def top_images(
     features: Float[Tensor, "n d"], directions: Float[Tensor, "*b d m"], *, k: int
 ) -> Int[Tensor, "*b m k"]:
-    """The k images that reach farthest along each direction, the farthest first (section 3).
+    """Find the k images that reach farthest along each direction, the farthest first (section 3).
 
     For the units themselves the directions are `torch.eye(d)`. Among images with equal activations
     (a ReLU unit that is silent on nearly all of them) the choice is arbitrary: shuffle the images
@@ -77,7 +77,7 @@ def top_images(
 
 
 def label_agreement(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Float[Tensor, "*b m"]:
-    """Share of the pairs among the top images that have one label, in [0, 1].
+    """Compute the share of pairs among the top images that have one label, in [0, 1].
 
     sum over classes of n_c (n_c - 1) / (k (k - 1)), for each direction.
 
@@ -101,7 +101,7 @@ def label_agreement(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Flo
 def pixel_compactness(
     images: Float[Tensor, "n *shape"], top: Int[Tensor, "*b m k"]
 ) -> Float[Tensor, "*b m"]:
-    """How much more alike the top images are than all images: 1 if equal, 0 as chance has it.
+    """Score how alike the top images are: 1 if identical, 0 at chance level, negative below it.
 
     1 - (mean squared distance of two of the top images) / (that of two of all images), for each
     direction. Below 0 they are less alike than images at random.
@@ -132,7 +132,7 @@ def pixel_compactness(
 def count_detectors(
     labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"], *, share: float = 0.5
 ) -> Int[Tensor, "*b"]:
-    """How many different labels have a direction that detects them, per basis.
+    """Count the labels that have a direction which detects them, per basis.
 
     A direction detects a label if at least this share of its top images have it. What Network
     Dissection counts (Bau et al. 2017) is of this kind, for visual concepts in place of labels.
@@ -167,7 +167,7 @@ def basis_test(
     generator: torch.Generator | None = None,
     progress: bool = False,
 ) -> BasisTest:
-    """Whether the units are as coherent as a random basis: the paper's first claim, tested.
+    """Test whether the units are as coherent as a random basis: the paper's first claim.
 
     The null hypothesis is that the natural basis is one of the random ones. The mean coherence of
     the units is then exchangeable with the means of the `rotations` Haar bases, and the p-value,
@@ -212,7 +212,7 @@ def basis_tests(
     generator: torch.Generator | None = None,
     progress: bool = False,
 ) -> dict[Name, BasisTest]:
-    """Several tests on the same random bases, hardly dearer than one; see `basis_test`.
+    """Run several tests on the same random bases, at hardly more cost than one; see `basis_test`.
 
     A score of fewer images is one of `top[..., :fewer]`: the farthest come first.
     """

@@ -21,7 +21,7 @@ ROUNDING = 16 * torch.finfo(torch.float32).eps
 
 
 class Problem(NamedTuple):
-    """A batch of flattened images, each to be moved as little as possible behind a boundary.
+    """A batch of flattened images, each to be moved as little as possible across a boundary.
 
     Attributes:
         logits: of flattened images, row by row.
@@ -89,7 +89,7 @@ def attack_in_batches(
 
     Args:
         search: the attack on one batch; it tells the function how many rows take each step.
-        model: see the attacks; likewise the images, targets and bounds.
+        model: as the images, targets and bounds, what the attacks are given.
         steps: of the search at most, for the progress bar.
         batch_size: images attacked at once.
         progress: show a progress bar.
@@ -133,7 +133,7 @@ def at_least_one(**numbers: int) -> None:
 def state_problem(
     model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
 ) -> Problem:
-    """The problem of one batch; refuses what would make every later result meaningless."""
+    """State the problem of one batch; refuse what would make every later result meaningless."""
 
     def logits_of(x: Tensor) -> Tensor:
         return model(x.view(-1, *images.shape[1:]))
@@ -162,7 +162,7 @@ def state_problem(
         (gradient,) = torch.autograd.grad(first_margin.sum(), points)
     logits, first_margin = logits.detach(), first_margin.detach()
     if not logits.isfinite().all():
-        raise ValueError("the model returned NaN or infinite logits: mend the model")
+        raise ValueError("the model returned NaN or infinite logits: check its weights and inputs")
     sums = logits.sum(dim=1)
     if (logits >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-4):
         raise ValueError(
@@ -184,7 +184,7 @@ def state_problem(
 
 
 def select(problem: Problem, rows: Tensor) -> Problem:
-    """The problem of some of the rows."""
+    """Take the problem of some of the rows."""
     return problem._replace(
         images=problem.images[rows],
         targets=problem.targets[rows],
@@ -195,14 +195,14 @@ def select(problem: Problem, rows: Tensor) -> Problem:
 
 
 def towards(problem: Problem, targets: Int[Tensor, "n"]) -> Problem:
-    """The same problem with other targets."""
+    """Give the same problem other targets."""
     other = problem._replace(targets=targets)
     with torch.no_grad():
         return other._replace(first_margin=margin_at(other, other.images))
 
 
 def margin_at(problem: Problem, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
-    """The margin of one point per row; at most minus the guard where the attack has succeeded."""
+    """Compute the margin of one point per row: at most minus the guard if the attack succeeded."""
     return margin(problem.logits(x), problem.targets, problem.rivals)
 
 
@@ -258,7 +258,7 @@ def _check_arguments(
     if not bounds[0] < bounds[1]:
         raise ValueError(f"the lower bound must be below the upper, got {bounds}")
     if not images.isfinite().all():
-        raise ValueError("images contain NaN or infinity: mend or leave them out")
+        raise ValueError("images contain NaN or infinity: leave these images out")
     if images.min() < bounds[0] or images.max() > bounds[1]:
         raise ValueError(
             f"pixels lie in [{images.min():.3g}, {images.max():.3g}], outside the bounds {bounds}: "

@@ -19,11 +19,11 @@ def blind_spots(
     penalties: int = 6,
     generator: torch.Generator,
 ) -> Float[Tensor, "n *shape"]:
-    """What the paper's attack finds for wrong classes drawn at random.
+    """Run the paper's attack towards wrong classes drawn at random.
 
-    Section 4.2 of the paper trains on such images, and on the outputs of layers attacked likewise.
-    Where the model is wrong as it is, or the attack fails, there is nothing to look for, and the
-    row is returned unchanged.
+    Section 4.2 of the paper trains on such images, and on the outputs of layers, attacked in the
+    same way. Where the model is wrong as it is, or the attack fails, there is nothing to look for,
+    and the row is returned unchanged.
 
     Args:
         model: in evaluation mode; a whole network, or the layers above a hidden one.
@@ -51,7 +51,7 @@ def pgd(
     steps: int,
     bounds: tuple[float, float] = (0.0, 1.0),
 ) -> Float[Tensor, "n *shape"]:
-    """Projected gradient descent: a few steps up the loss, no pixel changed by more than the size.
+    """Take a few steps up the loss, with no pixel changed by more than the size (PGD).
 
     Each step adds a multiple of the gradient's sign to all pixels. One step of the full size is the
     fast gradient sign method (FGSM) of Goodfellow et al. (2014), arXiv:1412.6572; several steps, of

@@ -57,7 +57,7 @@ def minimize_box(
             are finished are not passed any more, hence the numbers.
         x0: start points; they are clamped into the box first.
         lower: lower bound, a number or a tensor that broadcasts to `x0`.
-        upper: upper bound, likewise.
+        upper: upper bound, in the same way.
         history: pairs of steps and gradient changes to remember.
         max_iterations: accepted steps at the most, per problem.
         gtol: a problem has converged when no entry of its projected gradient is larger. With
@@ -302,6 +302,6 @@ def _check(
         row, column = (low > high).nonzero()[0].tolist()
         raise ValueError(
             f"lower bound {low[row, column]:g} exceeds upper bound {high[row, column]:g} "
-            f"in row {row}, column {column}: swap or mend them"
+            f"in row {row}, column {column}: swap or correct them"
         )
     return low, high

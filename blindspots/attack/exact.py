@@ -18,7 +18,7 @@ def affine_minimum(
     *,
     bounds: Bounds = (0.0, 1.0),
 ) -> Float[Tensor, "n *shape"]:
-    """The nearest image on the boundary of the target's class: the exact minimum of section 4.1.
+    """Compute the nearest image on the boundary of the target's class, exactly (section 4.1).
 
     Where the logits are an affine function of the pixels, the images that a model takes for a class
     fill a polytope, and the nearest of them is a projection (`project_to_polytope`), computed in 64

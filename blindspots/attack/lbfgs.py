@@ -24,7 +24,7 @@ from blindspots.perturbations import Bounds, distortion
 
 HISTORY = 5  # changes of point and gradient from which L-BFGS knows the curvature
 PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
-AIM = 1e-3  # how far behind the boundary the next penalty aims, as a share of the first margin
+AIM = 1e-3  # how far past the boundary the next penalty aims, as a share of the first margin
 CLOSE = 2e-3  # a row is finished when its perturbation can become shorter only by this share
 
 
@@ -125,7 +125,7 @@ def search_penalty(
     and the penalty wanted is where it is zero. `on_step` is told how many rows take each step.
     """
     images, first = problem.images, problem.first_margin
-    # The first penalty makes a tenth of the pixels' range as dear as the margin at the image.
+    # The first penalty makes a tenth of the pixels' range as expensive as the margin at the image.
     unit = (0.1 * (problem.bounds[1] - problem.bounds[0])) ** 2 * images.shape[1]
     penalty = first / unit
     # Both ends of the bracket: a penalty, the margin there and the size of the perturbation.
@@ -181,7 +181,7 @@ def _interpolate(succeeds: Tensor, fails: Tensor, aim: Tensor) -> tuple[Tensor, 
 def random_targets(
     labels: Int[Tensor, "n"], *, classes: int, generator: torch.Generator
 ) -> Int[Tensor, "n"]:
-    """A wrong class for each label, every wrong class equally likely.
+    """Draw a wrong class for each label, every wrong class equally likely.
 
     The paper does not say how it chose the targets for MNIST; nearest wrong classes give
     distortions far below its own, random ones give its range.

@@ -22,17 +22,17 @@ from blindspots.attack._problem import (
 from blindspots.attack.polytope import project_to_polytope
 from blindspots.perturbations import Bounds, distortion
 
-AIM = 1e-4  # how far behind the boundary the projections aim, as a share of the first margin
+AIM = 1e-4  # how far past the boundary the projections aim, as a share of the first margin
 LAST_WEIGHT = 0.02  # of a new gradient in its running average; the first weight is 1
 LONGEST_STEP = 0.1  # distortion of one step, as a share of the pixels' range
 STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its distance is finished
 NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
-FARTHEST = 10  # how many times its perturbation a row may go to get behind the boundary
+FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
 FINALISTS = 3  # of them, those that compete
 HEAT_SHARE = 1 / 16  # of the search's projections that each of these is given,
-LEAST_HEAT = 6  # but at least so many
+LEAST_HEAT = 6  # but at least that many
 
 
 class _Rows(NamedTuple):
@@ -157,7 +157,7 @@ def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int],
 def nearest_class(
     problem: Problem, *, steps: int, on_step: Callable[[int], Any]
 ) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
-    """The class that is not a rival and has the nearest adversarial image, by short heats.
+    """Choose the class with the nearest adversarial image, by short trials of the best.
 
     The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
     boundaries, and the first `FINALISTS` of them are given a share of the `steps` that the search
@@ -186,9 +186,9 @@ def nearest_class(
 
 
 def end_on_boundary(problem: Problem, found: Found) -> Found:
-    """Move each image along its perturbation until it is just behind the boundary.
+    """Move each image along its perturbation until it is just past the boundary.
 
-    By the rule of false position (Illinois). A row that is not behind the boundary yet is first
+    By the rule of false position (Illinois). A row that is not past the boundary yet is first
     moved outwards, up to `FARTHEST` times its perturbation.
     """
 

@@ -212,4 +212,4 @@ def _check(
         raise ValueError(f"the lower bound {low:g} exceeds the upper {high:g}: swap them")
     for name, tensor in (("points", points), ("normals", normals), ("offsets", offsets)):
         if not tensor.sum().isfinite():  # in one pass: this runs once per step of an attack
-            raise ValueError(f"{name} contain NaN or infinity: mend them")
+            raise ValueError(f"{name} contain NaN or infinity: leave these rows out")

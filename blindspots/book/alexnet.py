@@ -13,7 +13,7 @@ SIDE = 224  # pixels
 
 
 def load_alexnet(*, download: bool = True) -> tuple[nn.Module, bool]:
-    """AlexNet in evaluation mode, and whether it has the weights trained on ImageNet.
+    """Load AlexNet in evaluation mode; say whether its weights were trained on ImageNet.
 
     They are downloaded once (233 MiB) to torch's cache, and their checksum is verified. Without a
     network the weights are random, from a fixed seed, with a warning. This is torchvision's variant
@@ -43,7 +43,7 @@ def load_alexnet(*, download: bool = True) -> tuple[nn.Module, bool]:
 
 
 def load_pictures(folder: str | Path | None = None) -> Float[Tensor, "n 3 224 224"]:
-    """Colour pictures for AlexNet, in [0, 1], cut to squares of 224 pixels.
+    """Load colour pictures for AlexNet, in [0, 1], cut to squares of 224 pixels.
 
     Args:
         folder: with the pictures, in it or below; the shorter side of each is brought to 256 pixels

@@ -86,7 +86,7 @@ def perturbation_grid(
     after: Sequence[str],
     amplification: float,
 ) -> Figure:
-    """Three rows: the originals, the amplified differences, the perturbed images.
+    """Draw three rows: the originals, the amplified differences, the perturbed images.
 
     Args:
         originals: images in [0, 1].
@@ -119,7 +119,7 @@ def prediction_panel(
     label: int,
     target: int,
 ) -> Figure:
-    """Original, difference, perturbed image, and what the network makes of the last.
+    """Draw original, difference and perturbed image, and how the network classifies the last.
 
     Args:
         original: an image in [0, 1].
@@ -153,7 +153,7 @@ def search_curve(
     distortions: Sequence[float],
     success: Sequence[bool],
 ) -> Figure:
-    """Distortion against penalty, the penalties that succeed apart from those that fail."""
+    """Plot distortion against penalty, with successes and failures marked differently."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     axis.plot(penalties, distortions, color=GREY, zorder=1)
     for wanted, color, marker, name in (
@@ -176,7 +176,7 @@ def search_path(
     margins: Sequence[float],
     losses: Sequence[float],
 ) -> Figure:
-    """The penalties that a search tries, numbered in order: their distortions, and their losses.
+    """Plot the penalties that a search tries, in order: their distortions, and their losses.
 
     A negative margin is a success. The losses are drawn against the margins, so that a vertical
     line is the decision boundary. Numbers that would cover each other are left out.
@@ -209,7 +209,7 @@ def cost_plot(
     ylabel: str,
     highest: float = 1.06,
 ) -> Figure:
-    """Distance against cost, a panel for each contest, two panels in a row.
+    """Plot distance against cost, one panel per contest, two panels in a row.
 
     Args:
         panels: per title, the settings: a library, its attack, the cost and the distance of each.
@@ -258,7 +258,7 @@ def cost_plot(
 def distortion_histogram(
     distortions: Mapping[str, Tensor], *, marks: Mapping[str, float | None]
 ) -> Figure:
-    """One histogram of distortions per network, on a common axis.
+    """Draw one histogram of distortions per network, on a common axis.
 
     Args:
         distortions: per network, one number per image.
@@ -286,7 +286,7 @@ def distortion_histogram(
 
 
 def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
-    """Several values per row, one marker per series: the shortest way to compare them."""
+    """Plot several values per row, one marker per series: the shortest way to compare them."""
     figure, axis = plt.subplots(figsize=(WIDTH, 0.5 * len(rows) + 1.3))
     for (name, values), (color, marker) in zip(series.items(), MARKERS, strict=False):
         axis.scatter(values, range(len(rows)), color=color, marker=marker, s=50, label=name)
@@ -305,7 +305,7 @@ def heat_maps(
     receivers: Sequence[str],
     differences: Sequence[str] = (),
 ) -> Figure:
-    """Matrices of percentages as coloured squares with their numbers, one or two in a row.
+    """Draw matrices of percentages as coloured squares with their numbers, one or two in a row.
 
     Args:
         panels: per title, a matrix of shares, drawn on a scale from 0 to 1.
@@ -357,7 +357,7 @@ def interval_plot(
     band: str = "95 % band",
     zone: tuple[float, float] | None = None,
 ) -> Figure:
-    """A band per row, and markers that lie in it or do not.
+    """Draw a band per row, and markers that lie in it or do not.
 
     Args:
         rows: names.
@@ -386,7 +386,7 @@ def interval_plot(
 def null_histograms(
     panels: Mapping[str, tuple[Sequence[float], float]], *, xlabel: str, observed: str
 ) -> Figure:
-    """What chance gives, as a histogram per panel, and what was observed, as a line."""
+    """Draw what chance gives as a histogram per panel, and what was observed as a line."""
     figure, axes = plt.subplots(1, len(panels), figsize=(WIDTH, 2.8), sharex=True, squeeze=False)
     for axis, (title, (chance, value)) in zip(axes.flat, panels.items(), strict=True):
         axis.hist(chance, bins=30, color=GREY)
@@ -413,7 +413,7 @@ def scatter(
         xlabel: what the abscissas are.
         ylabel: what the ordinates are.
         xscale: `"linear"` or `"log"`.
-        yscale: likewise.
+        yscale: the same.
         diagonal: draw the line on which both are equal.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
@@ -441,7 +441,7 @@ def curves(
     ylabel: str,
     yscale: Scale = "linear",
 ) -> Figure:
-    """Lines in one panel, named in a legend; the controls are grey and dashed.
+    """Draw lines in one panel, named in a legend; the controls are grey and dashed.
 
     Args:
         lines: per name, abscissas and ordinates.
@@ -480,13 +480,13 @@ def table(
         ValueError: if the columns differ in length.
     """
     names: Any = next(iter(columns.values()))
-    columns = {t: [*map(c, names)] if callable(c) else c for t, c in columns.items()}
-    lengths = {name: len(column) for name, column in columns.items()}
+    filled = {t: [*map(c, names)] if callable(c) else c for t, c in columns.items()}
+    lengths = {name: len(column) for name, column in filled.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"columns of a table must be equally long, got {lengths}")
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in filled)
     body = ""
-    for first, *rest in zip(*columns.values(), strict=True):
+    for first, *rest in zip(*filled.values(), strict=True):
         cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
         body += f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>'
     # A table too wide for the screen scrolls in its box; a keyboard scrolls what has the focus.
@@ -499,7 +499,7 @@ def table(
 
 
 def data_notice(data: LabelledImages) -> HTML:
-    """A box that says which data set a page was computed on, and how to get the paper's."""
+    """Say in a box which data set a page was computed on, and how to get the paper's."""
     height, width = data.images.shape[2:]
     text = f"Computed on {data.name}: {height} × {width} pixels, {len(data):,} images at hand."
     if data.name != "MNIST":
@@ -518,7 +518,7 @@ def flipbook(
     name: str,
     caption: str,
 ) -> ipywidgets.Widget:
-    """A slider that leafs through ready figures; it works in a static page, without a kernel.
+    """Leaf through ready figures by a slider that works in a static page, without a kernel.
 
     Args:
         figures: one per position of the slider.
@@ -556,7 +556,7 @@ def flipbook(
 
 
 def image_url(pixels: Float[Tensor, "h w"]) -> str:
-    """A picture of exactly these pixels, black for 1 and white for 0, as the URL of an `<img>`."""
+    """Encode a picture of exactly these pixels, black for 1 and white for 0, as a URL."""
     buffer = io.BytesIO()
     plt.imsave(buffer, pixels.numpy(), cmap="gray_r", vmin=0, vmax=1, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -92,7 +92,7 @@ def record(name: str, *, ours: str, control: str, **measured: Any) -> Verdict:
 
 
 def read_records(glued: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, Evidence]]:
-    """What the chapters recorded: of every claim, the document and the evidence in it.
+    """Collect what the chapters recorded: for each claim, the document and its evidence.
 
     Args:
         glued: of each document, what it glued, by name.
@@ -123,7 +123,7 @@ def read_records(glued: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str,
 
 
 def compare_units(superiority: Float[torch.Tensor, "runs"]) -> UnitsCompared:
-    """Units or directions, by the superiorities of several independently trained networks.
+    """Compare units with random directions, by the superiorities of several networks.
 
     By the interval that holds the mean over all networks with 90 % confidence: *no distinction* if
     it lies within `INDIFFERENCE` of one half (a test of equivalence at 5 %); *units more coherent*
@@ -147,7 +147,7 @@ def compare_units(superiority: Float[torch.Tensor, "runs"]) -> UnitsCompared:
 def compare_errors(
     interval: Sequence[float | torch.Tensor], reference: Sequence[float | torch.Tensor]
 ) -> ErrorsCompared:
-    """Whether an error is lower than another: if its interval lies wholly below.
+    """Say whether an error is lower than another: its interval must lie wholly below.
 
     Args:
         interval: both ends.

@@ -1,4 +1,4 @@
-"""A transfer matrix whose cells, hovered, tapped or reached by keyboard, show the images behind."""
+"""A transfer matrix whose cells, hovered, tapped or reached by keyboard, show the images."""
 
 import hashlib
 import html
@@ -60,7 +60,7 @@ def matrix_browser(
     notes: Mapping[tuple[str, str], str],
     caption: str,
 ) -> HTML:
-    """The matrix in percent; choose a cell to see images of its source, as its receiver reads them.
+    """Show the matrix in percent; a chosen cell shows images of its source, and how they are read.
 
     Lives in a static page, without kernel or script.
 

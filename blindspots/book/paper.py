@@ -9,7 +9,7 @@ class NetworkRow:
 
     Attributes:
         train_error: share of the training images misclassified, in [0, 1].
-        test_error: likewise of the test images.
+        test_error: share of the test images misclassified.
         distortion: "Av. min. distortion", root mean square over pixels in [0, 1].
     """
 
@@ -53,8 +53,8 @@ class HalfRow:
 
     Attributes:
         p1_error: share of the first half misclassified, in [0, 1].
-        p2_error: likewise of the second half.
-        test_error: likewise of the test images.
+        p2_error: share of the second half misclassified.
+        test_error: share of the test images misclassified.
         distortion: average minimum distortion of the test images.
     """
 
@@ -88,7 +88,7 @@ TABLE_4_AMPLIFIED = {
 #: Gaussian noise, by its standard deviation.
 TABLE_4_NOISE = {0.06: (0.022, 0.026, 0.024), 0.1: (0.026, 0.028, 0.027)}
 
-#: Upper bounds of the layers of AlexNet (Krizhevsky et al. 2012).
+#: Upper bounds on the layers of AlexNet (Krizhevsky et al. 2012).
 TABLE_5 = {
     "Conv. 1": 2.75,
     "Conv. 2": 10.0,

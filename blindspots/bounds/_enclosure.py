@@ -19,7 +19,7 @@ SLACK = 5e-4  # how far above the estimated squared norm the enclosure is tried 
 
 
 def pair(number: Any) -> Pair:
-    """The same number for both axes, unless there are two."""
+    """Repeat a number for both axes, unless there are two."""
     return (number, number) if isinstance(number, int) else tuple(number)
 
 
@@ -75,7 +75,7 @@ class _Band(NamedTuple):
 
 
 def enclosed_square(layer: Convolution) -> float:
-    """The squared norm of the layer itself, at most 0.1 % above it and never below.
+    """Bound the squared norm of the layer itself: at most 0.1 % above it and never below.
 
     t I - W^T W is positive definite when its Cholesky decomposition exists. Completed in floating
     point, the decomposition proves it up to a rounding error that is bounded and added (Higham
@@ -91,7 +91,7 @@ def enclosed_square(layer: Convolution) -> float:
         square *= 1 + SLACK
         definite = _is_positive_definite(band, square)
     # In the decomposition of a matrix of this band each entry is a sum of at most `width` products,
-    # each at most `square`, and so many entries of a row are not zero.
+    # each at most `square`, and that many entries of a row are not zero.
     width = (band.reach + 1) * band.side
     decomposition = 4 * (width + 2) * (2 * width + 1) * ROUNDOFF * square
     absolute = layer.kernel.abs()

@@ -60,8 +60,9 @@ def layer_bounds(
     """Bound the Lipschitz constant of every layer, and of the network.
 
     The model may be a chain or a graph with additions, concatenations and flattening, such as
-    torchvision's networks; it is traced, not run on images. A batch norm behind a convolution is
-    bounded apart; `torch.nn.utils.fuse_conv_bn_eval` makes one layer of both, and a tighter bound.
+    torchvision's networks; it is traced, not run on images. A batch norm after a convolution is
+    bounded separately; `torch.nn.utils.fuse_conv_bn_eval` makes one layer of both, with a tighter
+    bound.
 
     Args:
         model: in evaluation mode.
@@ -103,14 +104,14 @@ def layer_bounds(
 def pair_bounds(
     model: nn.Sequential, input_shape: tuple[int, ...], *, tight: bool = True
 ) -> Float[Tensor, "classes classes"]:
-    """Bounds of the differences of two logits, for each pair of classes; zeros on the diagonal.
+    """Bound the difference of two logits, for each pair of classes; zeros on the diagonal.
 
     The bound of all layers but the last, times the norm of the difference of the two rows of the
     last. Exact for an affine model.
 
     Args:
         model: a chain that ends in a linear layer.
-        input_shape: as in `layer_bounds`; likewise the next.
+        input_shape: as in `layer_bounds`, like the next.
         tight: enclose the norms of convolutions.
 
     Raises:
@@ -134,9 +135,9 @@ def certified_radius(
     *,
     bound: float | Float[Tensor, "classes classes"],
 ) -> Float[Tensor, "n"]:
-    """How far every image can be moved, in any direction, without a change of its class.
+    """Compute how far each image can be moved, in any direction, with its class unchanged.
 
-    The smallest margin between the top logit and another, each divided by a bound of their
+    The smallest margin between the top logit and another, each divided by a bound on their
     difference. From the bound L of a whole network follows sqrt(2) L for every difference, which is
     coarser than a bound of its own for each.
 
@@ -185,7 +186,7 @@ def largest_gradient(
     steps: int = 0,
     progress: bool = False,
 ) -> float:
-    """The largest local stretch that was found: no Lipschitz bound can be lower.
+    """Find the largest local stretch near some images: no Lipschitz bound can be lower.
 
     The spectral norm of the Jacobian of the logits at every image, and then, for `steps` steps of
     Adam, uphill from the `starts` images where it is largest, out of the box if need be: a bound
@@ -241,7 +242,7 @@ def _module_bound(name: str, module: nn.Module, shape: tuple[int, ...], tight: b
             return rule(module, shape, tight)
     raise NotImplementedError(
         f"the layer {name!r} is a {type(module).__name__}, whose Lipschitz constant is not known "
-        "here: replace it, or bound the layers before and after it apart"
+        "here: replace it, or bound the layers before and after it separately"
     )
 
 
@@ -351,7 +352,7 @@ RULES: dict[Any, Rule] = {
 
 
 def _function_bound(node: fx.Node, sources: list[float]) -> float:
-    """What a step of the graph without a layer of its own makes of the bounds of its inputs."""
+    """What a step of the graph without a layer of its own makes of the bounds on its inputs."""
     if node.target in (operator.add, operator.iadd, torch.add, "add") and not node.kwargs:
         return sum(sources) * (2 if len(sources) == 1 else 1)  # x + x
     if node.target in (torch.cat, torch.concat):

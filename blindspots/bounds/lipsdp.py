@@ -21,7 +21,7 @@ MAX_NEWTON_STEPS = 300
 
 
 def lipsdp_bound(model: nn.Sequential) -> float:
-    r"""An upper Lipschitz bound of a fully connected network, far below the product of its layers.
+    r"""Bound the Lipschitz constant of a fully connected network, far below the product of norms.
 
     The product assumes that every layer meets its worst direction with every unit at its steepest.
     LipSDP asks for one weight :math:`\lambda_k > 0` per hidden unit instead. Let h be the change of
@@ -66,7 +66,7 @@ def lipsdp_bound(model: nn.Sequential) -> float:
 def lipsdp_pair_bounds(
     model: nn.Sequential, *, progress: bool = False
 ) -> Float[Tensor, "classes classes"]:
-    """Bounds of the differences of two logits, for each pair of classes; zeros on the diagonal.
+    """Bound the difference of two logits, for each pair of classes; zeros on the diagonal.
 
     As `lipsdp_bound`, with the difference of two rows in place of the last weight matrix. What
     `certified_radius` needs. Half a minute for 100-100-10; the time grows with the cube of the
@@ -121,7 +121,7 @@ def _chain(model: nn.Sequential) -> _Chain:
 def _bounds(
     chain: _Chain, ends: Float[Tensor, "b outputs units"], *, progress: bool
 ) -> Float[Tensor, "b"]:
-    """Per matrix that may end the chain, a certified bound of the network with that end."""
+    """Bound the network, certified, with each of the matrices that may end the chain."""
     norms = [dense_norm(weight) for weight in chain.hidden]
     if min(norms) == 0:
         return torch.zeros(len(ends), dtype=torch.float64)

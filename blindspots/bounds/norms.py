@@ -1,4 +1,4 @@
-"""Certified upper bounds of the operator norms of linear layers (section 4.3)."""
+"""Certified upper bounds on the operator norms of linear layers (section 4.3)."""
 
 import math
 
@@ -12,7 +12,7 @@ EIGENVALUES = 10  # times the size of the matrix and ROUNDOFF: granted to LAPACK
 
 
 def dense_norm(weight: Float[Tensor, "outputs inputs"]) -> float:
-    """The spectral norm of a matrix, rounded outwards: never below the true one.
+    """Compute the spectral norm of a matrix, rounded outwards: never below the true one.
 
     Computed in 64 bits from the eigenvalues of the smaller of the two Gram matrices. Added to the
     largest are the rounding of the products, at most g * ||W||_F^2 with g = n * 2^-53 for sums of n
@@ -42,9 +42,9 @@ def conv_norm(
     groups: int = 1,
     tight: bool = True,
 ) -> float:
-    r"""The norm of a convolution of images of one size, with zero padding, rounded outwards.
+    r"""Bound the norm of a zero-padded convolution on images of one size, rounded outwards.
 
-    Not tight, it is the paper's equation (1) with its errors mended: the norm of the convolution on
+    Not tight, it is the paper's equation (1), corrected: the norm of the convolution on
     a torus, where Fourier analysis cuts it into one small matrix per frequency,
 
     .. math::
@@ -66,7 +66,7 @@ def conv_norm(
     Args:
         weight: as in `torch.nn.Conv2d`; the inputs are those of one group.
         input_size: height and width of the images.
-        stride: of both axes; likewise the next two.
+        stride: of both axes, like the next two.
         padding: zeros on each side.
         dilation: distance of the kernel's points.
         groups: each is a convolution of its own, and the norm is the largest of theirs.
@@ -113,7 +113,7 @@ def _outwards(square: float) -> float:
 
 
 def _largest_eigenvalue(matrices: Tensor) -> float:
-    """An upper bound of the largest squared singular value of some wide matrices.
+    """Bound the largest squared singular value of some wide matrices.
 
     The matrices are ranked by a cheap bound, the Frobenius norm of a power of the Gram matrix, so
     that only those that may hold the maximum are decomposed.

@@ -11,7 +11,7 @@ FOLDER = Path(__file__).parent
 
 
 def load_stored(name: str) -> dict[str, Any]:
-    """The stored results of a benchmark or a sweep.
+    """Load the stored results of an experiment.
 
     Args:
         name: `"attacks"` or `"lipschitz"`, made by `make benchmark-attacks` and so on, or

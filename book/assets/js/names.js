@@ -3,7 +3,11 @@
   const label = (element, name) => name && element.setAttribute("aria-label", name);
 
   const nameTheme = () => {
-    document.querySelector(".sidebar-primary-items__start")?.setAttribute("role", "banner");
+    const logo = document.querySelector(".sidebar-primary-items__start");
+    if (logo) {
+      logo.setAttribute("role", "region");
+      label(logo, "Title and search");
+    }
     for (const summary of document.querySelectorAll(".toctree-l1 > details > summary")) {
       label(summary, `Pages of ${summary.closest("li").querySelector("a").textContent.trim()}`);
     }
