@@ -33,7 +33,15 @@ from blindspots.directions import (
     whitening,
 )
 from blindspots.intervals import seed_interval, share_bound, wilson_interval
-from blindspots.networks import convnet, error_rate, evaluate, margin, mlp, predict
+from blindspots.networks import (
+    convnet,
+    correctly_classified,
+    error_rate,
+    evaluate,
+    margin,
+    mlp,
+    predict,
+)
 from blindspots.perturbations import (
     add_equal_noise,
     add_gaussian_noise,
@@ -80,6 +88,7 @@ __all__ = [
     "certified_radius",
     "conv_norm",
     "convnet",
+    "correctly_classified",
     "count_detectors",
     "dense_norm",
     "distortion",

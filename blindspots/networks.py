@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from blindspots.data import LabelledImages
+
 
 def mlp(
     widths: Sequence[int],
@@ -125,6 +127,11 @@ def error_rate(
             "pass at least one image and one label for each"
         )
     return (predict(model, images) != labels).double().mean().item()
+
+
+def correctly_classified(model: Callable[[Tensor], Tensor], data: LabelledImages) -> LabelledImages:
+    """Select the images whose predicted class is their label; there may be none."""
+    return data[predict(model, data.images) == data.labels]
 
 
 def refuse_training_mode(model: nn.Module) -> None:

@@ -188,6 +188,8 @@ def test_table_is_accessible_and_escaped():
     assert '<th scope="row">&lt;a&gt;</th><td>1</td>' in html
     assert "<caption>A &amp; B</caption>" in html and '<th scope="col">value</th>' in html
     assert 'role="region" tabindex="0" aria-label="A &amp; B"' in html  # scrolls by keyboard
+    rows = figures.table({"n": [2, 3], "square": lambda n: n**2}, caption="").data
+    assert "2</th><td>4</td>" in rows and "3</th><td>9</td>" in rows
     with pytest.raises(ValueError, match=r"equally long, got \{'a': 1, 'b': 2\}"):
         figures.table({"a": [1], "b": [1, 2]}, caption="")
 

@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots import convnet, error_rate, evaluate, margin, mlp, predict
+from blindspots import (
+    LabelledImages,
+    convnet,
+    correctly_classified,
+    error_rate,
+    evaluate,
+    margin,
+    mlp,
+    predict,
+)
 
 
 def test_mlp_is_the_formula(generator):
@@ -59,6 +68,15 @@ def test_predictions_and_errors_of_a_known_model():
     images = torch.eye(4).view(4, 1, 2, 2)
     assert predict(identity, images).tolist() == [0, 1, 2, 3]
     assert error_rate(identity, images, torch.tensor([0, 1, 2, 0])) == 0.25
+
+
+def test_correctly_classified_images_keep_their_labels_and_their_order():
+    identity = nn.Flatten()  # four pixels as four logits
+    data = LabelledImages(torch.eye(4).view(4, 1, 2, 2), torch.tensor([0, 3, 2, 3]), "pixels")
+    kept = correctly_classified(identity, data)
+    assert (kept.labels.tolist(), kept.name) == ([0, 2, 3], "pixels")
+    assert torch.equal(kept.images, data.images[[0, 2, 3]])
+    assert len(correctly_classified(identity, data[[1]])) == 0
 
 
 @pytest.mark.parametrize("labels", [torch.zeros(3, dtype=torch.long), torch.zeros(4, 1)])

@@ -4,9 +4,9 @@ import base64
 import html
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, product
-from typing import Literal
+from typing import Any, Literal
 
 import ipywidgets
 import matplotlib.pyplot as plt
@@ -467,18 +467,26 @@ def curves(
     return _finished(figure)
 
 
-def table(columns: Mapping[str, Sequence[object]], *, caption: str) -> HTML:
+def table(
+    columns: Mapping[str, Sequence[object] | Callable[[Any], object]], *, caption: str
+) -> HTML:
     """Set a table whose first column names the rows, in the colours of the page around it.
+
+    Args:
+        columns: by title, an entry for each row, or a function from the name of a row to its entry.
+        caption: what the table shows.
 
     Raises:
         ValueError: if the columns differ in length.
     """
-    lengths = {name: len(column) for name, column in columns.items()}
+    names: Any = next(iter(columns.values()))
+    filled = {t: [*map(c, names)] if callable(c) else c for t, c in columns.items()}
+    lengths = {name: len(column) for name, column in filled.items()}
     if len(set(lengths.values())) != 1:
         raise ValueError(f"columns of a table must be equally long, got {lengths}")
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
+    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in filled)
     body = ""
-    for first, *rest in zip(*columns.values(), strict=True):
+    for first, *rest in zip(*filled.values(), strict=True):
         cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in rest)
         body += f'<tr><th scope="row">{html.escape(str(first))}</th>{cells}</tr>'
     # A table too wide for the screen scrolls in its box; a keyboard scrolls what has the focus.

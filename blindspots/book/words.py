@@ -1,4 +1,12 @@
-"""Numbers that flow from the cells of a chapter into its sentences."""
+"""Numbers that flow from the cells of a chapter into its sentences, and how they are written."""
+
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor
+
+from blindspots.intervals import seed_interval
+
+Number = float | Tensor
 
 try:
     from myst_nb import glue as _glue
@@ -23,3 +31,49 @@ def glue(**values: str) -> None:
         if not isinstance(value, str):
             raise TypeError(f"glue({name}=...) needs a string, got {value!r}: format it first")
         _glue(name, value, display=False)
+
+
+def percent(share: Number, digits: int = 1) -> str:
+    """Write a share as a percentage, as the book does.
+
+    >>> percent(0.0738), percent(0.5, 0)
+    ('7.4 %', '50 %')
+    """
+    return f"{100 * share:.{digits}f} %"
+
+
+def interval(ends: Iterable[Number], style: str = ".2f") -> str:
+    """Write an interval in brackets, each end in the style of a format string.
+
+    >>> interval((-0.5, 1), "+.1f")
+    '[-0.5, +1.0]'
+    """
+    return "[" + ", ".join(format(float(end), style) for end in ends) + "]"
+
+
+def mean_interval(runs: Tensor, digits: int = 2) -> str:
+    """Write the mean of several runs, and its 95 % interval.
+
+    >>> mean_interval(Tensor([1.0, 2.0, 3.0]), 1)
+    '2.0 [-0.5, 4.5]'
+    """
+    return f"{runs.mean():.{digits}f} {interval(seed_interval(runs), f'.{digits}f')}"
+
+
+def span(values: Iterable[Number], style: str = ".2f") -> str:
+    """Write the least and the largest of several numbers.
+
+    >>> span([3, 1, 2], ".0f")
+    '1 to 3'
+    """
+    ends = [float(value) for value in values]
+    return f"{min(ends):{style}} to {max(ends):{style}}"
+
+
+def named(values: Mapping[str, Number], style: str = ".2f", unit: str = "") -> str:
+    """Write several numbers, each with the name of what it belongs to.
+
+    >>> named({"FC10": 0.5, "convnet": 2}, ".1f", " s")
+    '0.5 s (FC10), 2.0 s (convnet)'
+    """
+    return ", ".join(f"{float(x):{style}}{unit} ({name})" for name, x in values.items())
