@@ -12,10 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from blindspots import (
-    RECIPES,
     LabelledImages,
     add_equal_noise,
-    blind_spots,
     distortion,
     error_rate,
     fit,
@@ -24,13 +22,14 @@ from blindspots import (
     load_images,
     mlp,
     nearest_attack,
-    pgd,
     predict,
     random_targets,
     rescale_perturbation,
     trained,
 )
+from blindspots.attack.adversaries import lbfgs_adversary, pgd
 from blindspots.data import Source
+from blindspots.zoo import RECIPES
 from experiments.command import Results, store_results, sweep, sweep_parser
 
 PLAIN = "FC100-100-10"
@@ -77,7 +76,7 @@ def adversary(how: dict[str, Any], seed: int) -> Callable[[nn.Module, Tensor, Te
     if "size" in how:
         return partial(pgd, size=how["size"], steps=how["steps"])
     generator = torch.Generator().manual_seed(1_000_000 + seed)  # not that of the weights
-    attack = partial(blind_spots, generator=generator)
+    attack = partial(lbfgs_adversary, generator=generator)
 
     def capped(head: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         found = attack(head, images, labels)

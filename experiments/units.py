@@ -13,14 +13,10 @@ from torch import Tensor
 from blindspots import (
     LabelledImages,
     basis_test,
-    basis_tests,
-    count_detectors,
     evaluate,
     haar_basis,
     label_agreement,
     load_images,
-    partial_rotations,
-    participation_ratio,
     pixel_compactness,
     top_images,
     trained,
@@ -28,7 +24,8 @@ from blindspots import (
     whitening,
 )
 from blindspots.data import Source
-from blindspots.units import Coherence
+from blindspots.directions import partial_rotations
+from blindspots.units import Coherence, basis_tests, count_detectors, participation_ratio
 from experiments.command import Results, store_results, sweep, sweep_parser
 
 # Per network, its layers by their depth: the first and the last hidden one, and what they are just

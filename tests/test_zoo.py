@@ -6,16 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from blindspots import (
-    RECIPES,
-    LabelledImages,
-    error_rate,
-    trained,
-    training_seconds,
-    untrained,
-    zoo,
-)
+from blindspots import LabelledImages, error_rate, trained, untrained, zoo
 from blindspots.book.paper import TABLE_1
+from blindspots.zoo import RECIPES, training_seconds
 
 
 @pytest.fixture

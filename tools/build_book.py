@@ -57,7 +57,7 @@ def train_networks(data: blindspots.LabelledImages) -> None:
 
     def seconds(name: str) -> float:
         recipe, part, seed = networks[name]
-        return blindspots.training_seconds(recipe, part, seed=seed)
+        return blindspots.zoo.training_seconds(recipe, part, seed=seed)
 
     def missing(name: str) -> bool:
         try:

@@ -11,7 +11,7 @@ from blindspots.networks import predict
 
 
 @former_options(search_steps="it is called penalties now")
-def blind_spots(
+def lbfgs_adversary(
     model: nn.Module,
     images: Float[Tensor, "n *shape"],
     labels: Int[Tensor, "n"],
