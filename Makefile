@@ -19,7 +19,7 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides test test-quick test-variants lab lint check-site mutants assignments grade check-grading benchmark-attacks benchmark-lipschitz benchmark-threads sweep-transfer sweep-units sweep-training clean
+.PHONY: help book slides test test-quick test-variants lab lint check-site mutants assignments grade check-grading experiment clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -34,12 +34,7 @@ help:
 	@echo "make assignments build the graded assignments into _build/assignments"
 	@echo "make grade SUBMISSIONS=folder ASSIGNMENT=name  grade a folder of notebooks"
 	@echo "make check-grading  grade a class of thirty, half of which means no good"
-	@echo "make benchmark-attacks  compare the attack with other libraries (half an hour)"
-	@echo "make benchmark-lipschitz  compare bounds on layers, and Table 5 (a quarter of an hour)"
-	@echo "make benchmark-threads  one thread against two, alone and beside other work (five minutes)"
-	@echo "make sweep-transfer  transfer between networks of five seeds (half an hour)"
-	@echo "make sweep-units  units against random directions in networks of five seeds (half an hour)"
-	@echo "make sweep-training  ways to train, with pools of blind spots, over five seeds (three hours on two cores)"
+	@echo "make experiment NAME=name  make stored results again, one of: $(EXPERIMENTS)"
 	@echo "make clean       remove everything that make has made"
 
 $(READY): pyproject.toml constraints.txt tools/set_up.py
@@ -48,10 +43,10 @@ $(READY): pyproject.toml constraints.txt tools/set_up.py
 	@$(PYTHON) tools/set_up.py
 
 book: $(READY)
-	@$(BIN)/python tools/build_book.py
+	@$(BIN)/python -m tools.build_book
 
 slides: $(READY)
-	@$(BIN)/python tools/build_slides.py
+	@$(BIN)/python -m tools.build_slides
 
 # Files of tests run side by side. CHAPTERS= leaves out the notebooks, which make book executes too.
 CHAPTERS ?= book/chapters
@@ -65,7 +60,7 @@ test-quick: $(READY)
 
 # Other instruction sets, numbers of threads, a busy machine; about five minutes each.
 test-variants: $(READY)
-	@$(BIN)/python tools/machine_variants.py $(OPTIONS)
+	@$(BIN)/python -m tools.machine_variants $(OPTIONS)
 
 lab: $(READY)
 	@$(BIN)/jupyter lab book/chapters
@@ -82,7 +77,7 @@ check-site: slides
 	@BLINDSPOTS_SLIDES=_build/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
 
 mutants: $(READY)
-	@$(BIN)/python tools/mutants.py $(OPTIONS)
+	@$(BIN)/python -m tools.mutants $(OPTIONS)
 
 assignments: $(READY)
 	@$(BIN)/python -m coursework.editions
@@ -94,30 +89,27 @@ grade: $(READY)
 	@$(BIN)/python -m coursework.grade_class "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" $(OPTIONS)
 
 check-grading: $(READY)
-	@$(BIN)/python tools/check_grading.py
+	@$(BIN)/python -m tools.check_grading
 
-# An environment of its own, where the package has its pinned versions and the other libraries what
-# they ask for. One of these needs visdom, whose build needs an old setuptools.
-benchmarks/.venv/ready: benchmarks/attacks/requirements.txt constraints.txt
-	@$(PYTHON) -m venv benchmarks/.venv
-	@benchmarks/.venv/bin/python -m pip install -q "setuptools<81" wheel
-	@benchmarks/.venv/bin/python -m pip install -q --no-build-isolation "visdom>=0.2,<0.3"
-	@benchmarks/.venv/bin/python -m pip install -q -c constraints.txt -e .
-	@benchmarks/.venv/bin/python -m pip install -q -r $<
+# NAME=transfer OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster. Those over seeds resume after
+# an interruption. What our attacks are compared with has an environment of its own.
+EXPERIMENTS := attacks lipschitz threads training transfer units
+PEERS := experiments/.venv
+
+experiment: $(if $(filter attacks,$(NAME)),$(PEERS)/ready,$(READY))
+	@[ -n "$(filter $(NAME),$(EXPERIMENTS))" ] || \
+	  { echo "Which experiment? Say make experiment NAME=..., one of: $(EXPERIMENTS)"; exit 1; }
+	@$(if $(filter attacks,$(NAME)),$(PEERS)/bin,$(BIN))/python -m experiments.$(NAME) $(OPTIONS)
+
+# The package has its pinned versions there, and the other libraries what they ask for. One of these
+# needs visdom, whose build needs an old setuptools.
+$(PEERS)/ready: experiments/attacks_requirements.txt constraints.txt
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q "setuptools<81" wheel
+	@$(PEERS)/bin/python -m pip install -q --no-build-isolation "visdom>=0.2,<0.3"
+	@$(PEERS)/bin/python -m pip install -q -c constraints.txt -e .
+	@$(PEERS)/bin/python -m pip install -q -r $<
 	@touch $@
 
-benchmark-attacks: benchmarks/.venv/ready
-	@benchmarks/.venv/bin/python benchmarks/attacks/run.py $(OPTIONS)
-
-benchmark-threads: $(READY)
-	@$(BIN)/python benchmarks/threads/run.py
-
-benchmark-lipschitz: $(READY)
-	@$(BIN)/python benchmarks/lipschitz/run.py $(OPTIONS)
-
-# They resume after an interruption. OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster.
-sweep-transfer sweep-units sweep-training: $(READY)
-	@$(BIN)/python sweeps/$(@:sweep-%=%).py $(OPTIONS)
-
 clean:
-	rm -rf .venv benchmarks/.venv _build .coverage .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv $(PEERS) _build .coverage .pytest_cache .mypy_cache .ruff_cache

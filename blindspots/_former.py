@@ -4,15 +4,31 @@ from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+MOVED = {
+    "attack._problem": ["AdversarialImages"],
+    "attack.adversaries": ["pgd"],
+    "attack.box": ["BoxMinimum", "minimize_box"],
+    "attack.polytope": ["PolytopeProjection", "project_to_polytope"],
+    "book": ["figures", "ledger", "practice"],
+    "book.stored": ["load_stored"],
+    "bounds.layers": ["LayerBound", "NetworkBound"],
+    "bounds.lipsdp": ["lipsdp_pair_bounds"],
+    "directions": ["aligned_directions", "partial_rotations"],
+    "intervals": ["share_bound"],
+    "training": ["fit_sparse_autoencoder", "weight_decay_loss"],
+    "transfer": ["TransferMatrix"],
+    "units": ["BasisTest", "basis_tests", "count_detectors", "participation_ratio"],
+    "zoo": ["RECIPES", "training_seconds"],
+}
 NAMES = {
-    "load_stored": "import it from blindspots.book.stored",
-    "figures": "it is blindspots.book.figures",
-    "prose": "it is blindspots.book.words",
-    "ledger": "it is blindspots.book.ledger",
-    "practice": "it is blindspots.book.practice",
-    "lipschitz": "its functions are in blindspots itself, their module is blindspots.bounds.layers",
-    "transfer_verdict": 'use CLAIMS["models"].judge of blindspots.book.ledger',
+    name: f"import it from blindspots.{home}" for home, names in MOVED.items() for name in names
+} | {
     "basis_verdict": "it is compare_units of blindspots.book.ledger",
+    "blind_spots": "it is lbfgs_adversary of blindspots.attack.adversaries",
+    "largest_gradient": "it is lipschitz_lower_bound",
+    "lipschitz": "its functions are in blindspots itself, their module is blindspots.bounds.layers",
+    "prose": "it is blindspots.book.words",
+    "transfer_verdict": 'use CLAIMS["models"].judge of blindspots.book.ledger',
 }
 
 P = ParamSpec("P")

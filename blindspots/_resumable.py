@@ -6,15 +6,17 @@ import inspect
 import json
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import joblib
 import torch
+from safetensors import SafetensorError
 from tqdm.auto import tqdm
 
 Setting = Mapping[str, Any]
+Content = TypeVar("Content")
 
 
 @contextlib.contextmanager
@@ -32,17 +34,65 @@ def whole_file(file: Path) -> Iterator[Path]:
         scratch.unlink(missing_ok=True)
 
 
-def code_version() -> str:
-    """A short fingerprint of the code that computes, and of the version of PyTorch.
+def read_verified(
+    file: Path,
+    parse: Callable[[Path], tuple[Content, str]],
+    checksum: Callable[[Content], str],
+    *,
+    otherwise: str,
+) -> Content | None:
+    """Return what a file holds, or None if there is none, or a damaged one, which is deleted.
 
-    Stored with a sweep's results, it tells whether the same code would make them again.
+    Args:
+        file: what `whole_file` wrote, unless something happened to it since.
+        parse: gives its content, and the checksum that was written with it.
+        checksum: computes that of a content.
+        otherwise: what is done about a damaged file, for the warning: `"training again"`.
+    """
+    if not file.exists():
+        return None
+    try:
+        content, written = parse(file)
+        if written != checksum(content):
+            raise ValueError("its checksum is wrong")
+    except (KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+        warnings.warn(f"{file} is damaged ({error}): deleted, {otherwise}", stacklevel=3)
+        file.unlink()
+        return None
+    return content
+
+
+def fingerprint(*sources: Path, without: Collection[Path] = ()) -> str:
+    """Return a short text that changes with the content of any source, or with PyTorch.
+
+    Every question whether something was made by the code of today is answered by it.
+
+    Args:
+        sources: files, and folders: these stand for all files in them and in their sub-folders,
+            except hidden ones and Python's caches. Where a source lies does not matter.
+        without: folders whose files do not count.
+
+    Raises:
+        FileNotFoundError: if a source does not exist.
     """
     digest = hashlib.sha256(torch.__version__.encode())
+    for source in sources:
+        for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            name = file.relative_to(source if source.is_dir() else source.parent)
+            passed_over = any(part[0] == "." or part == "__pycache__" for part in name.parts)
+            if not (file.is_dir() or passed_over or any(f in file.parents for f in without)):
+                digest.update(name.as_posix().encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def code_version(*sources: Path) -> str:
+    """Return the fingerprint of what computes in the package, and of further sources.
+
+    Stored with results, it tells whether the same code would make them again.
+    """
     package = Path(__file__).parent
-    for file in sorted(package.rglob("*.py")):
-        if package / "book" not in file.parents:  # it shows results, and computes none
-            digest.update(str(file.relative_to(package)).encode() + file.read_bytes())
-    return digest.hexdigest()[:12]
+    # The book shows results, and computes none.
+    return fingerprint(package, *sources, without=[package / "book"])
 
 
 def run_sweep(
@@ -114,18 +164,11 @@ def _source(function: Callable[..., Any]) -> str:
 
 
 def _read(file: Path) -> Any:
-    """The result in a file; None if there is none, or it is damaged and had to be deleted."""
-    if not file.exists():
-        return None
-    try:
+    def parse(file: Path) -> tuple[Any, str]:
         content = json.loads(file.read_text(encoding="utf-8"))
-        if content["sha256"] != _checksum(content["result"]):
-            raise ValueError("its checksum is wrong")
-    except (ValueError, KeyError, TypeError) as error:
-        warnings.warn(f"{file} is damaged ({error}): deleted, computing again", stacklevel=3)
-        file.unlink()
-        return None
-    return content["result"]
+        return content["result"], content["sha256"]
+
+    return read_verified(file, parse, _checksum, otherwise="computing again")
 
 
 def _write(file: Path, setting: Setting, result: Any) -> Any:

@@ -18,6 +18,7 @@ import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
+Source = Literal["auto", "mnist", "digits"]
 Split = Literal["train", "test"]
 
 # MD5 of the four uncompressed files as published; torchvision pins those of the compressed ones.
@@ -81,9 +82,7 @@ class LabelledImages:
         return LabelledImages(self.images.to(device), self.labels.to(device), self.name)
 
 
-def load_images(
-    name: Literal["auto", "mnist", "digits"] = "auto", *, split: Split
-) -> LabelledImages:
+def load_images(name: Source = "auto", *, split: Split) -> LabelledImages:
     """Load the training or the test images of a data set.
 
     `"auto"` takes what the variable `BLINDSPOTS_DATASET` names; without it, MNIST where it can be

@@ -145,7 +145,7 @@ def fit_with_adversaries(
         data: the training set.
         attack: called with the layers above (in evaluation mode), what goes into them, and the true
             labels; returns what goes into them after the attack, in the same shape. Rows that it
-            leaves alone are learnt as they are.
+            leaves alone are trained on as they are.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
         depths: numbers of layers below the attack; 0 attacks the images.
         pool_size: examples per depth.
@@ -160,7 +160,7 @@ def fit_with_adversaries(
 
     Raises:
         ValueError: if a depth is not below the last layer, or the pool is smaller than what is
-            learnt or replaced at once.
+            trained on or replaced at once.
     """
     if not depths or not all(0 <= depth < len(model) for depth in depths):
         raise ValueError(

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import time
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,15 +11,14 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from blindspots._resumable import whole_file
+from blindspots._resumable import fingerprint, read_verified, whole_file
 from blindspots.data import LabelledImages, cache_folder
 from blindspots.networks import convnet, evaluate, mlp
 from blindspots.training import fit, fit_sparse_autoencoder, fit_to_convergence
 
 # Networks trained by other code, or by another PyTorch, are other networks.
-CODE = torch.__version__ + "".join(
-    hashlib.sha256(Path(__file__).with_name(f"{name}.py").read_bytes()).hexdigest()
-    for name in ("networks", "training", "zoo")
+CODE = fingerprint(
+    *(Path(__file__).with_name(f"{name}.py") for name in ("networks", "training", "zoo"))
 )
 BATCH_SIZE = 100
 LEAST_STEPS = 2000  # so that a small data set still gets a trained network
@@ -56,7 +54,7 @@ class Recipe:
 def trained(
     name: str, data: LabelledImages, *, seed: int = 0, progress: bool = False
 ) -> nn.Sequential:
-    """The named network, trained on the data the first time and read from the cache afterwards.
+    """Train the named network on the data the first time; read it from the cache afterwards.
 
     The cache (`BLINDSPOTS_CACHE`, or the user's cache folder) knows a network by its recipe, seed,
     data and device type, by the code that builds and trains it and by the version of PyTorch. A
@@ -78,15 +76,18 @@ def trained(
     file = _cache_file(name, data, seed)
     recipe, generator = RECIPES[name], torch.Generator().manual_seed(seed)
     network = _build(recipe, data, generator)
-    if not _read_into(network, file):
+    weights = read_verified(file, _parse, _checksum, otherwise="training again")
+    if weights is None:
         start = time.perf_counter()
         _train(recipe, network, data, generator, progress)
         _write(network, file, time.perf_counter() - start)
+    else:
+        network.load_state_dict(weights)
     return network.requires_grad_(False).eval()
 
 
 def untrained(name: str, data: LabelledImages, *, seed: int = 0) -> nn.Sequential:
-    """The named network as it is before `trained` trains it: a control for what is learnt.
+    """Make the named network as it is before `trained` trains it: a control for what training adds.
 
     Args:
         name: a key of `RECIPES`.
@@ -102,7 +103,7 @@ def untrained(name: str, data: LabelledImages, *, seed: int = 0) -> nn.Sequentia
 
 
 def training_seconds(name: str, data: LabelledImages, *, seed: int = 0) -> float:
-    """How long the cached network took to train, in seconds on the machine that did it.
+    """Tell how long the cached network took to train, in seconds on the machine that did it.
 
     Raises:
         FileNotFoundError: if it has not been trained yet.
@@ -235,22 +236,10 @@ def _cache_file(name: str, data: LabelledImages, seed: int) -> Path:
     return cache_folder() / f"{slug}-{data.name}-{identity.hexdigest()[:16]}.safetensors"
 
 
-def _read_into(network: nn.Module, file: Path) -> bool:
-    """Load the weights; False if there are none, or they are damaged and had to be deleted."""
-    if not file.exists():
-        return False
-    try:
-        with safetensors.safe_open(file, "pt") as content:
-            metadata = content.metadata() or {}
-        weights = safetensors.torch.load_file(file)
-        if metadata.get("sha256") != _checksum(weights):
-            raise ValueError("its checksum is wrong")
-        network.load_state_dict(weights)
-    except (safetensors.SafetensorError, ValueError, RuntimeError, OSError) as error:
-        warnings.warn(f"{file} is damaged ({error}): deleted, training again", stacklevel=3)
-        file.unlink()
-        return False
-    return True
+def _parse(file: Path) -> tuple[dict[str, Tensor], str]:
+    with safetensors.safe_open(file, "pt") as content:
+        metadata = content.metadata() or {}
+    return safetensors.torch.load_file(file), metadata["sha256"]
 
 
 def _write(network: nn.Module, file: Path, seconds: float) -> None:

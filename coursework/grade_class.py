@@ -19,7 +19,7 @@ from typing import Any
 import joblib
 
 from blindspots import run_sweep
-from blindspots._resumable import whole_file
+from blindspots._resumable import fingerprint, whole_file
 from coursework import grade_one
 from coursework.editions import BUILD, HERE, Assignment, build, load, masters
 from coursework.sandbox import Limits, isolation
@@ -66,7 +66,7 @@ def grade(
                 f"{other.name} and {file.name} would both be {student_of(file)}'s: rename one"
             )
     assignment = load(name)
-    grader = fingerprint(name)
+    grader = grader_version(name)
     settings = [
         {
             "submission": str(file.resolve()),
@@ -95,14 +95,11 @@ def student_of(file: Path) -> str:
     return re.sub(r"^[^\w]+|[^\w.@+-]", "_", stem)[:LONGEST]
 
 
-def fingerprint(name: str) -> str:
-    """Changes when the assignment or the grader does."""
-    digest = hashlib.sha256()
-    sources = [*HERE.glob("*.py"), *(HERE / "sandboxed").iterdir(), *(HERE / "handout").iterdir()]
-    sources = [source for source in sources if source.is_file()]
-    for source in (*sorted(sources), BUILD / "grading" / name / "assignment.json"):
-        digest.update(source.read_bytes())
-    return f"{digest.hexdigest()[:16]}{' weak' if isolation() else ''}"
+def grader_version(name: str) -> str:
+    """Return a text that changes when the assignment or the grader does."""
+    assignment = BUILD / "grading" / name / "assignment.json"
+    code = fingerprint(HERE, assignment, without=[HERE / "assignments"])
+    return f"{code}{' weak' if isolation() else ''}"
 
 
 def write_grades(file: Path, assignment: Assignment, results: Iterable[dict[str, Any]]) -> None:

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blindspots import blind_spots, lbfgs_attack, mlp, pgd, predict, random_targets
+from blindspots import lbfgs_attack, mlp, predict, random_targets
+from blindspots.attack.adversaries import lbfgs_adversary, pgd
 
 
 def affine(generator, pixels=6, classes=4):
@@ -18,7 +19,7 @@ def test_blind_spots_are_the_papers_and_what_is_misread_stays(generator):
     labels = predict(network, images)
     labels[::4] = (labels[::4] + 1) % 4
     wrong = torch.arange(40) % 4 == 0
-    found = blind_spots(network, images, labels, generator=torch.Generator().manual_seed(5))
+    found = lbfgs_adversary(network, images, labels, generator=torch.Generator().manual_seed(5))
     assert (found[wrong] == images[wrong]).all()
     seeded = torch.Generator().manual_seed(5)
     targets = random_targets(labels[~wrong], classes=4, generator=seeded)
@@ -34,7 +35,7 @@ def test_blind_spots_of_a_hidden_layer_lie_among_its_outputs(generator):
     features = network[:3](torch.rand(20, 6, generator=generator)).detach()
     head = network[3:].eval()
     labels = predict(head, features)
-    found = blind_spots(head, features, labels, generator=generator)
+    found = lbfgs_adversary(head, features, labels, generator=generator)
     assert found.shape == features.shape and not found.requires_grad
     assert found.min() >= 0 and found.max() <= 1
     assert (predict(head, found) != labels).any()
@@ -43,7 +44,9 @@ def test_blind_spots_of_a_hidden_layer_lie_among_its_outputs(generator):
 def test_where_all_is_misread_there_is_nothing_to_find(generator):
     network = affine(generator)
     images = torch.rand(5, 6, generator=generator)
-    found = blind_spots(network, images, (predict(network, images) + 1) % 4, generator=generator)
+    found = lbfgs_adversary(
+        network, images, (predict(network, images) + 1) % 4, generator=generator
+    )
     assert torch.equal(found, images) and found is not images
 
 

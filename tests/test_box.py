@@ -3,8 +3,8 @@ import pytest
 import scipy.optimize
 import torch
 
-from blindspots import minimize_box
 from blindspots.attack import box
+from blindspots.attack.box import minimize_box
 
 
 def random_quadratics(b, n, generator, condition=100.0):

@@ -1,36 +1,19 @@
 import errno
-import importlib.util
 import sqlite3
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
+import tools.build_book
 from blindspots import load_images
-
-ROOT = Path(__file__).resolve().parent.parent
-
-
-def load(file):
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from book.extensions import build_facts
 
 
 @pytest.fixture
 def build_book(monkeypatch, tmp_path):
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    module = load(ROOT / "tools" / "build_book.py")
-    monkeypatch.setattr(module, "BUILD", tmp_path / "_build")
-    return module
-
-
-@pytest.fixture
-def build_facts():
-    return load(ROOT / "book" / "extensions" / "build_facts.py")
+    monkeypatch.setattr(tools.build_book, "BUILD", tmp_path / "_build")
+    return tools.build_book
 
 
 def test_chapters_are_forgotten_exactly_when_something_changed(build_book):
@@ -46,29 +29,33 @@ def test_chapters_are_forgotten_exactly_when_something_changed(build_book):
     assert not page.exists() and not cached.exists()
 
 
-def test_fingerprint_depends_on_the_data_and_the_package(build_book, monkeypatch, tmp_path):
+def test_the_build_depends_on_the_data_and_on_all_that_the_chapters_import(
+    build_book, monkeypatch, tmp_path
+):
     train, test = load_images("digits", split="train"), load_images("digits", split="test")
-    now = build_book.fingerprint(train)
-    assert build_book.fingerprint(train) == now != build_book.fingerprint(test)
-    read = ("blindspots/data.py", "blindspots/book/claims.toml", "blindspots/book/stored/a.json")
-    for name in ("constraints.txt", "_config.yml", *read):
+    now = build_book.build_version(train)
+    assert build_book.build_version(train) == now != build_book.build_version(test)
+    stored, extension = "blindspots/book/stored/attacks.json", "book/extensions/build_facts.py"
+    claims = "blindspots/book/claims.toml"
+    changed = "constraints.txt", "_config.yml", "blindspots/data.py", claims, stored, extension
+    for name in changed:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("one")
     monkeypatch.setattr(build_book, "ROOT", tmp_path)
-    before = build_book.fingerprint(train)
-    for name in read:
+    before = build_book.build_version(train)
+    for name in changed:
         (tmp_path / name).write_text("two")
-        after = build_book.fingerprint(train)
+        after = build_book.build_version(train)
         assert after != before
         before = after
 
 
-def test_durations_are_readable(build_facts):
+def test_durations_are_readable():
     durations = [build_facts.duration(seconds) for seconds in (0.2, 45, 89, 90, 200)]
     assert durations == ["1 second", "45 seconds", "89 seconds", "1.5 minutes", "3.3 minutes"]
 
 
-def test_commit_without_git(build_facts, monkeypatch):
+def test_commit_without_git(monkeypatch):
     def no_git(*args, **kwargs):
         raise FileNotFoundError("git")
 

@@ -1,9 +1,7 @@
 """Slides are cut from the marked cells of the chapters, and from nothing else."""
 
 import ast
-import importlib.util
 import re
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,13 +9,9 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-TOOL = ROOT / "tools" / "build_slides.py"
-SPEC = importlib.util.spec_from_file_location("build_slides", TOOL)
-build_slides = importlib.util.module_from_spec(SPEC)
-sys.modules["build_slides"] = build_slides  # its dataclasses look themselves up there
-SPEC.loader.exec_module(build_slides)
+from tools import build_slides
 
+ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
 # A picture of one pixel.
 PNG = (

@@ -1,12 +1,6 @@
-import importlib.util
-from pathlib import Path
-
 import pytest
 
-TOOL = Path(__file__).resolve().parent.parent / "tools" / "check_site.py"
-SPEC = importlib.util.spec_from_file_location("check_site", TOOL)
-check_site = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(check_site)
+from tools import check_site
 
 FIGURE = (
     '<div class="cell_output"><figure><img src="a.png" alt="A digit.">'

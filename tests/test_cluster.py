@@ -57,11 +57,11 @@ def test_the_book_s_own_sweep_is_the_same_on_the_cluster(tmp_path, cluster):
     results = []
     for number, where in enumerate(["--jobs=1", f"--dask={cluster.scheduler_address}"]):
         output = tmp_path / f"{number}.json"
-        words = [sys.executable, ROOT / "sweeps" / "transfer.py", "--seeds=1", "--studies=halves"]
+        words = [sys.executable, "-m", "experiments.transfer", "--seeds=1", "--studies=halves"]
         # The cluster trains its own networks; here they are those of the other tests.
         own = {"BLINDSPOTS_CACHE": str(tmp_path)} if "dask" in where else {}
         environment = os.environ | own
-        done = subprocess.run([*words, where, f"--output={output}"], env=environment)
+        done = subprocess.run([*words, where, f"--output={output}"], cwd=ROOT, env=environment)
         assert done.returncode == 0
         results.append(json.loads(output.read_text()))
     assert results[0] == results[1]

@@ -502,3 +502,23 @@ def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
         (class_of / name).write_bytes(b"")
     with pytest.raises(ValueError, match=r"a b.ipynb and a_b.ipynb would both be a_b's"):
         grade_class.grade(class_of, "finding_blind_spots", **arguments)
+
+
+def test_another_grader_or_another_edition_grades_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(grade_class, "HERE", tmp_path / "coursework")
+    monkeypatch.setattr(grade_class, "BUILD", tmp_path / "build")
+    seen = (
+        "coursework/grade_class.py",
+        "coursework/sandboxed/run.sh",
+        "build/grading/one/assignment.json",
+    )
+    for name in (*seen, "coursework/assignments/one.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    before = grade_class.grader_version("one")
+    (tmp_path / "coursework/assignments/one.py").write_text("second")  # its edition counts
+    assert grade_class.grader_version("one") == before
+    for name in seen:
+        (tmp_path / name).write_text("second")
+        assert grade_class.grader_version("one") != before
+        before = grade_class.grader_version("one")

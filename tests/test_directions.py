@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from blindspots import aligned_directions
+from blindspots.directions import aligned_directions
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 36])

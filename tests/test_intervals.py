@@ -2,7 +2,8 @@ import pytest
 import torch
 from scipy import stats
 
-from blindspots import seed_interval, share_bound, wilson_interval
+from blindspots import seed_interval, wilson_interval
+from blindspots.intervals import share_bound
 
 
 @pytest.mark.parametrize("count", [1, 7, 256])

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from blindspots import convnet, lbfgs_attack, minimize_box, predict
+from blindspots import convnet, lbfgs_attack, predict
+from blindspots.attack.box import minimize_box
 
 
 def test_agrees_with_scipy_on_the_same_objective(network, digits):

@@ -1,23 +1,12 @@
 """The comparison of verdicts between variants of the machine notices what it is for."""
 
-from pathlib import Path
-
 import nbformat
 import pytest
 
-TOOLS = Path(__file__).resolve().parent.parent / "tools"
+from tools import machine_variants as variants
 
 
-@pytest.fixture
-def variants(monkeypatch):
-    for folder in (TOOLS, TOOLS.parent / "book" / "extensions"):
-        monkeypatch.syspath_prepend(folder)
-    import machine_variants
-
-    return machine_variants
-
-
-def test_a_verdict_that_turns_is_named(variants):
+def test_a_verdict_that_turns_is_named():
     found = {"plain": {"one": "holds", "two": "holds"}, "busy": {"one": "holds", "two": "weaker"}}
     assert variants.differences(found) == ["two: holds (plain), weaker (busy)"]
     found["busy"].pop("two")
@@ -26,7 +15,7 @@ def test_a_verdict_that_turns_is_named(variants):
 
 
 @pytest.mark.parametrize("prefix", ["", "application/papermill.record/"])
-def test_verdicts_are_read_from_an_executed_chapter(variants, tmp_path, prefix):
+def test_verdicts_are_read_from_an_executed_chapter(tmp_path, prefix):
     """What is glued without being shown has a prefix before its type."""
     text = repr('{"verdict": "holds"}')
     mark = {"scrapbook": {"name": "claim_one", "mime_prefix": prefix}}

@@ -6,8 +6,9 @@ import matplotlib.pyplot as plt
 import pytest
 import torch
 
-from blindspots import TransferMatrix, load_images
+from blindspots import load_images
 from blindspots.book.matrix_browser import matrix_browser
+from blindspots.transfer import TransferMatrix
 
 DATA = load_images("digits", split="test")[:10]
 

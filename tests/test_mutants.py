@@ -1,22 +1,10 @@
 """The table of mutants fits the code: one that changes nothing would look like a weak test."""
 
-from pathlib import Path
-
-import pytest
-
-ROOT = Path(__file__).resolve().parent.parent
+from tools.mutants import ROOT, mutants
 
 
-@pytest.fixture
-def table(monkeypatch):
-    monkeypatch.syspath_prepend(ROOT / "tools")
-    from mutants import mutants
-
-    return mutants()
-
-
-def test_every_mutant_changes_its_file_and_has_its_tests(table):
-    for mutant in table:
+def test_every_mutant_changes_its_file_and_has_its_tests():
+    for mutant in mutants():
         source = (ROOT / mutant.file).read_text(encoding="utf-8")
         assert mutant.original in source, mutant
         assert mutant.broken != mutant.original, mutant

@@ -3,7 +3,7 @@ import pytest
 import scipy.optimize
 import torch
 
-from blindspots import project_to_polytope
+from blindspots.attack.polytope import project_to_polytope
 
 
 def random_polytopes(generator, rows=40, half_spaces=5, variables=12):

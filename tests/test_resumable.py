@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import joblib
 import pytest
@@ -83,6 +84,23 @@ def test_a_damaged_result_is_reported_and_computed_again(tmp_path, damage):
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_damaged_file_is_gone_even_if_nothing_is_made_in_its_place(tmp_path):
+    def parse(file):
+        return file.read_text(), "4"
+
+    def read():
+        return _resumable.read_verified(file, parse, lambda text: str(len(text)), otherwise="alas")
+
+    file = tmp_path / "file"
+    assert read() is None
+    file.write_text("four")
+    assert read() == "four" and file.exists()
+    file.write_text("three")
+    with pytest.warns(UserWarning, match=r"damaged \(its checksum is wrong\): deleted, alas"):
+        assert read() is None
+    assert not file.exists()
+
+
 def total(data):
     return sum(data)
 
@@ -118,6 +136,35 @@ def test_code_version_is_of_what_computes(tmp_path, monkeypatch):
     before = _resumable.code_version()
     (tmp_path / "attack.py").write_text("two")
     assert _resumable.code_version() != before
+    assert _resumable.code_version(tmp_path / "attack.py") != _resumable.code_version()
+
+
+def test_a_fingerprint_sees_every_file_of_a_folder_and_of_its_sub_folders(tmp_path, monkeypatch):
+    code = tmp_path / "code"
+    seen = ["one.py", "data.json", "wing/two.py", "wing/deep/three.sh"]
+    unseen = [".venv/lib.py", "wing/.hidden", "__pycache__/one.pyc", "left/out.py"]
+    for name in (*seen, *unseen):
+        (code / name).parent.mkdir(parents=True, exist_ok=True)
+        (code / name).write_text("first")
+
+    def now(folder=code):
+        return _resumable.fingerprint(folder, without=[folder / "left"])
+
+    before = now()
+    for name in unseen:
+        (code / name).write_text("second")
+    assert now() == before == now(shutil.copytree(code, tmp_path / "another place"))
+    for name in seen:
+        (code / name).write_text("second")
+        assert now() != before
+        before = now()
+    (code / "wing" / "two.py").rename(code / "wing" / "four.py")
+    assert now() != before
+    before = now()
+    monkeypatch.setattr(torch, "__version__", "another")
+    assert now() != before
+    with pytest.raises(FileNotFoundError):
+        _resumable.fingerprint(tmp_path / "nowhere")
 
 
 def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):

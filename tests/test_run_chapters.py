@@ -10,16 +10,17 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from joblib.externals.loky import get_reusable_executor
 from jupyter_cache import get_cache
+
+from tools.run_chapters import run_chapters, write_executed
 
 pytestmark = pytest.mark.slow
 
-TOOLS = Path(__file__).resolve().parent.parent / "tools"
+ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """
 import sys
 from pathlib import Path
-from run_chapters import run_chapters
+from tools.run_chapters import run_chapters
 try:
     run_chapters([Path(f) for f in sys.argv[2:]], Path(sys.argv[1]), timeout=100, environment={})
 except KeyboardInterrupt:
@@ -28,11 +29,7 @@ except KeyboardInterrupt:
 
 
 @pytest.fixture
-def run(monkeypatch, tmp_path):
-    monkeypatch.syspath_prepend(TOOLS)
-    get_reusable_executor().shutdown(wait=True)  # workers of another test do not know the path
-    from run_chapters import run_chapters
-
+def run(tmp_path):
     def run(*files, **environment):
         return run_chapters([*files], tmp_path / "cache", timeout=100, environment=environment)
 
@@ -96,8 +93,6 @@ def test_what_a_full_disk_left_by_half_is_made_again(run, chapter, tmp_path, dam
 
 
 def test_executed_chapters_are_written_with_what_came_out(run, chapter, tmp_path):
-    from run_chapters import write_executed
-
     file = chapter("one", "print('one')")
     assert run(file) == {}
     write_executed([file], tmp_path / "cache", tmp_path / "shown" / "chapters")
@@ -137,7 +132,7 @@ def test_an_interruption_keeps_what_is_finished_and_leaves_nothing_running(chapt
     write = f"import os, time; open({str(pid)!r}, 'w').write(str(os.getpid()))"
     endless = chapter("endless", write, "while True: time.sleep(1)")
     words = [sys.executable, "-c", SCRIPT, str(cache), str(quick), str(endless)]
-    environment = os.environ | {"PYTHONPATH": str(TOOLS), "LOKY_MAX_CPU_COUNT": "2"}
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LOKY_MAX_CPU_COUNT": "2"}
     process = subprocess.Popen(
         words, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -1,16 +1,15 @@
 """What is stored instead of computed by the build: complete, and of the protocol of today."""
 
-import ast
-from pathlib import Path
-
 import pytest
 import torch
 
 from blindspots.book.paper import TABLE_1, TABLE_3
 from blindspots.book.stored import load_stored
+from experiments.lipschitz_methods import METHODS
 
-ROOT = Path(__file__).resolve().parent.parent
 STORED = load_stored("transfer")
+ATTACKS = load_stored("attacks")
+ATTACKED = ("FC10(1e-4)", "FC100-100-10", "convnet")
 KINDS = {"clean", "adversarial", "equal noise", "equal noise in the box", "other image's"}
 KINDS |= {"scrambled", "paper's size"}
 TWIN = "FC100-100-10, other start"
@@ -98,15 +97,52 @@ def test_every_way_to_train_was_tried_with_every_seed():
             assert run["old"] == run["new to plain"] == 1
 
 
-def test_the_sweep_makes_what_is_stored():
-    """The kinds of images in the script's code are those of the stored file."""
-    tree = ast.parse((ROOT / "sweeps" / "transfer.py").read_text(encoding="utf-8"))
-    sizes = next(
-        ast.literal_eval(n.value)
-        for n in tree.body
-        if isinstance(n, ast.Assign) and n.targets[0].id == "SIZES"
-    )
-    words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant)}
-    row = STORED["attacks"][0]
-    assert words >= KINDS
-    assert set(row["error"]) == KINDS | {f"{k} {s}" for k in ("size", "noise") for s in sizes}
+def contest(network, targeted):
+    return [r for r in ATTACKS["rows"] if (r["network"], r["targeted"]) == (network, targeted)]
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+@pytest.mark.parametrize("network", ATTACKED)
+def test_every_library_took_part_on_the_same_images(network, targeted):
+    rows = [row for row in contest(network, targeted) if row["library"] != "quadprog"]
+    libraries = {row["library"] for row in rows}
+    assert libraries - {"scipy"} == {"blindspots", "adv-lib", "foolbox", "torchattacks", "ART"}
+    assert ("scipy" in libraries) == targeted
+    assert len(rows) >= 25 and len(
+        {(r["library"], r["attack"], r["setting"]) for r in rows}
+    ) == len(rows)
+    assert all(len(row["l2"]) == row["images"] <= 256 and row["gradients"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_nothing_is_nearer_than_the_exact_minimum(targeted):
+    """A control of the benchmark itself: a shorter perturbation would be an error in it."""
+    *rows, exact = sorted(contest("FC10(1e-4)", targeted), key=lambda r: r["library"] == "quadprog")
+    assert len(exact["l2"]) == 256
+    for row in rows:
+        for found, least in zip(row["l2"], exact["l2"], strict=False):
+            assert found is None or found >= least * (1 - 1e-4)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+@pytest.mark.parametrize("network", ATTACKED)
+def test_ours_succeeded_everywhere(network, targeted):
+    for row in contest(network, targeted):
+        if row["library"] == "blindspots":
+            assert None not in row["l2"] and row["images"] == 256
+
+
+def test_every_layer_was_measured_with_every_method():
+    rows = load_stored("lipschitz")["rows"]
+    counts = {n: sum(r["network"] == n for r in rows) for n in ("convnet", "ResNet-20", "AlexNet")}
+    assert counts == {"convnet": 2, "ResNet-20": 19, "AlexNet": 5}
+    for row in rows:
+        assert row["values"].keys() == row["cpu_seconds"].keys() == METHODS.keys()
+
+
+def test_our_bounds_of_layers_are_bounds_and_keep_what_is_promised():
+    rows = load_stored("lipschitz")["rows"]
+    for row in rows:
+        assert 1 - 1e-9 <= row["values"]["ours, tight"] / row["exact"] <= 1.001
+        assert 1 - 1e-9 <= row["values"]["ours, Fourier"] / row["exact"] <= 2.1
+        assert row["values"]["power iteration, 100 steps"] <= row["exact"] * (1 + 1e-5)

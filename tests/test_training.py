@@ -11,15 +11,14 @@ from blindspots import (
     add_equal_noise,
     error_rate,
     fit,
-    fit_sparse_autoencoder,
     fit_to_convergence,
     fit_with_adversaries,
     mlp,
     nearest_attack,
-    pgd,
     predict,
-    weight_decay_loss,
 )
+from blindspots.attack.adversaries import pgd
+from blindspots.training import fit_sparse_autoencoder, weight_decay_loss
 
 
 def parameters(network):

@@ -9,17 +9,15 @@ from torch import nn
 
 from blindspots import (
     basis_test,
-    basis_tests,
-    count_detectors,
     haar_basis,
     label_agreement,
-    partial_rotations,
-    participation_ratio,
     pixel_compactness,
     top_images,
     whitening,
 )
 from blindspots.book.ledger import compare_units
+from blindspots.directions import partial_rotations
+from blindspots.units import basis_tests, count_detectors, participation_ratio
 
 
 def one_hot_features(generator, *, classes=50, each=12):

@@ -1,18 +1,14 @@
 import dataclasses
+import runpy
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
-from blindspots import (
-    RECIPES,
-    LabelledImages,
-    error_rate,
-    trained,
-    training_seconds,
-    untrained,
-    zoo,
-)
+from blindspots import LabelledImages, error_rate, trained, untrained, zoo
 from blindspots.book.paper import TABLE_1
+from blindspots.zoo import RECIPES, training_seconds
 
 
 @pytest.fixture
@@ -146,3 +142,19 @@ def test_untrained_is_what_training_starts_from(train, monkeypatch, cache):
     assert isinstance(start[2], torch.nn.ReLU)
     with pytest.raises(ValueError, match="no recipe for 'FC1'"):
         untrained("FC1", train)
+
+
+def test_networks_of_other_code_are_others(tmp_path):
+    """Whichever of the files changes that build and train them."""
+    files = [Path(zoo.__file__).with_name(f"{n}.py") for n in ("networks", "training", "zoo")]
+    copies = [Path(shutil.copy(file, tmp_path)) for file in files]
+
+    def code():
+        return runpy.run_path(str(tmp_path / "zoo.py"))["CODE"]
+
+    before = code()
+    assert before == zoo.CODE
+    for file in copies:
+        file.write_text(file.read_text() + "# changed\n")
+        assert code() != before
+        before = code()

@@ -1,7 +1,6 @@
 """Build the book: train the networks, execute the chapters, make the pages, check the site."""
 
 import errno
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,12 +15,10 @@ from sqlalchemy.exc import OperationalError
 from tqdm import tqdm
 
 import blindspots
-
-sys.path.insert(0, str(Path(__file__).parent))
-sys.path.append(str(Path(__file__).parents[1] / "book" / "extensions"))
-import check_site
-from book_networks import book_networks
-from run_chapters import run_chapters, write_executed
+from blindspots._resumable import fingerprint
+from book.extensions.book_networks import book_networks
+from tools import check_site
+from tools.run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
@@ -29,18 +26,11 @@ SITE = BUILD / "html"
 JUPYTER_BOOK = "from jupyter_book.cli.main import main; main()"  # it has no `python -m`
 
 
-def fingerprint(data: blindspots.LabelledImages) -> str:
-    """Changes when the chapters have to be executed again though their cells are the same."""
-    digest = hashlib.sha256()
-    sources = [ROOT / "constraints.txt", ROOT / "_config.yml"]
-    for folder in ("blindspots", "book/extensions"):
-        sources += sorted((ROOT / folder).rglob("*.py"))
-    for read in ("claims.toml", "stored/*.json"):
-        sources += sorted((ROOT / "blindspots" / "book").glob(read))
-    for source in sources:
-        digest.update(source.read_bytes())
-    digest.update(f"{data.name} {len(data)} {torch.cuda.is_available()}".encode())
-    return digest.hexdigest()
+def build_version(data: blindspots.LabelledImages) -> str:
+    """Return a text that changes when chapters whose cells are the same must be executed again."""
+    names = "constraints.txt", "_config.yml", "blindspots", "book/extensions"
+    code = fingerprint(*(ROOT / name for name in names))
+    return f"{code} {data.name} {len(data)} {torch.cuda.is_available()}"
 
 
 def forget_outdated(current: str) -> None:
@@ -67,7 +57,7 @@ def train_networks(data: blindspots.LabelledImages) -> None:
 
     def seconds(name: str) -> float:
         recipe, part, seed = networks[name]
-        return blindspots.training_seconds(recipe, part, seed=seed)
+        return blindspots.zoo.training_seconds(recipe, part, seed=seed)
 
     def missing(name: str) -> bool:
         try:
@@ -114,7 +104,7 @@ def main() -> None:
     print(f"Data: {data.name}. Networks: trained now, or read from the cache.", flush=True)
     train_networks(data)
 
-    forget_outdated(fingerprint(data))
+    forget_outdated(build_version(data))
     dataset = {"BLINDSPOTS_DATASET": "mnist" if data.name == "MNIST" else "digits"}
     settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["execute"]
     failed = run_chapters(

@@ -1,6 +1,6 @@
 """Keep the machine busy, and see how much slower a command is then.
 
-    python tools/busy.py make test
+    python -m tools.busy make test
 
 runs the command twice, alone and beside two processes that compute without end, and prints the
 ratio of the times.
@@ -35,7 +35,7 @@ def seconds(words: list[str]) -> float:
 def main() -> None:
     words = sys.argv[1:]
     if not words:
-        sys.exit("Which command? Say python tools/busy.py make test")
+        sys.exit("Which command? Say python -m tools.busy make test")
     quiet = seconds(words)
     with busy():
         loaded = seconds(words)

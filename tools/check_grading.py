@@ -16,11 +16,10 @@ from pathlib import Path
 import nbformat
 import psutil
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-from coursework import editions, grade_one  # noqa: E402
-from coursework.sandbox import isolation  # noqa: E402
+from coursework import editions, grade_one
+from coursework.sandbox import isolation
 
+ROOT = Path(__file__).resolve().parent.parent
 NAME = "finding_blind_spots"
 LONGEST = 100  # times what the model solution takes here and now, for the whole class
 FULL = 19.0

@@ -15,9 +15,10 @@ import tempfile
 from pathlib import Path
 
 import nbformat
-from build_book import chapters
-from busy import busy
-from run_chapters import run_chapters, write_executed
+
+from tools.build_book import chapters
+from tools.busy import busy
+from tools.run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
 VARIANTS = {

@@ -4,6 +4,7 @@ import os
 import resource
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -128,7 +129,8 @@ def execute(file: Path, timeout: int, environment: dict[str, str]) -> Executed:
     error = ""
     began, spent = time.perf_counter(), spent_by_children()
     try:
-        client.execute(env=environment)
+        # What cells print comes another way; left is what a kernel says of its own end at Ctrl-C.
+        client.execute(env=environment, stderr=subprocess.DEVNULL)
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as raised:
         error = str(raised)
     finally:

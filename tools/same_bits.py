@@ -1,7 +1,7 @@
 """Whether the package still computes the same bits, after its code was moved about.
 
-python tools/same_bits.py record     before the change
-python tools/same_bits.py compare    after it, on the same machine
+python -m tools.same_bits record     before the change
+python -m tools.same_bits compare    after it, on the same machine
 """
 
 import hashlib

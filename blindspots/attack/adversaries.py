@@ -11,7 +11,7 @@ from blindspots.networks import predict
 
 
 @former_options(search_steps="it is called penalties now")
-def blind_spots(
+def lbfgs_adversary(
     model: nn.Module,
     images: Float[Tensor, "n *shape"],
     labels: Int[Tensor, "n"],
@@ -33,12 +33,12 @@ def blind_spots(
             before it has learnt from what is found.
         generator: source of the wrong classes.
     """
-    read = predict(model, images) == labels
+    correct = predict(model, images) == labels
     result = images.clone()
-    if read.any():
+    if correct.any():
         classes = model(images[:1]).shape[1]
-        targets = random_targets(labels[read], classes=classes, generator=generator)
-        result[read] = lbfgs_attack(model, images[read], targets, penalties=penalties).images
+        targets = random_targets(labels[correct], classes=classes, generator=generator)
+        result[correct] = lbfgs_attack(model, images[correct], targets, penalties=penalties).images
     return result
 
 

@@ -178,7 +178,7 @@ def certified_radius(
     return (gaps / bounds[logits.argmax(dim=1)]).masked_fill(own, torch.inf).amin(dim=1)
 
 
-def largest_gradient(
+def lipschitz_lower_bound(
     model: nn.Module,
     images: Float[Tensor, "n *shape"],
     *,

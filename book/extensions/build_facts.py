@@ -159,7 +159,7 @@ def training():
 
     data = train_images().to("cuda" if torch.cuda.is_available() else "cpu")
     return {
-        name: blindspots.training_seconds(recipe, part, seed=seed)
+        name: blindspots.zoo.training_seconds(recipe, part, seed=seed)
         for name, (recipe, part, seed) in book_networks(data).items()
     }
 

@@ -89,7 +89,7 @@ def _is_ours(error: Exception) -> bool:
 
 
 def numbers(got: Any) -> torch.Tensor:
-    """What an answer returned as a tensor of 64 bits: lists, arrays and other types will do."""
+    """Convert what an answer returned to a tensor of 64 bits: from lists, arrays, other types."""
     require(got is not None, "your function gave None. Is a `return` missing?")
     if isinstance(got, torch.Tensor):
         return got.detach().double()
@@ -104,4 +104,5 @@ def _checks() -> dict[str, Check]:
 
 @exercise
 def exercise_of_this_docstring(answer: Any) -> None:
+    """Check the exercise that the docstring of `check` shows."""
     require(answer == 2, f"the half of 4 is wanted, got {answer}. Divide by two.")

@@ -1,4 +1,4 @@
-// Names, for those who do not see the page, of what the theme and the widgets leave without one.
+// Names and roles, for those who do not see the page, that the theme and the widgets leave out.
 (() => {
   const label = (element, name) => name && element.setAttribute("aria-label", name);
 
@@ -7,6 +7,10 @@
     if (logo) {
       logo.setAttribute("role", "region");
       label(logo, "Title and search");
+    }
+    // A role that is deprecated, and no child of the list that holds it.
+    for (const entry of document.querySelectorAll("[role=doc-biblioentry]")) {
+      entry.setAttribute("role", "listitem");
     }
     for (const summary of document.querySelectorAll(".toctree-l1 > details > summary")) {
       label(summary, `Pages of ${summary.closest("li").querySelector("a").textContent.trim()}`);

@@ -3,12 +3,12 @@
 Prints seconds as a multiple of one thread on the quiet machine, so compares within one run only.
 """
 
+import argparse
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import torch
 from tqdm import tqdm
@@ -22,9 +22,7 @@ from blindspots import (
     load_images,
     mlp,
 )
-
-sys.path.append(str(Path(__file__).parents[2] / "tools"))
-from busy import busy
+from tools.busy import busy
 
 WAYS = {
     "1 thread": {"OMP_NUM_THREADS": "1"},
@@ -38,7 +36,8 @@ def small_network(data: LabelledImages) -> None:
 
 
 def convolutional_network(data: LabelledImages) -> None:
-    model = convnet(data.images.shape[1:], channels=[16, 32])
+    channels, height, width = data.images.shape[1:]
+    model = convnet((channels, height, width), channels=[16, 32])
     fit_to_convergence(model, data, weight_decay=[1e-5] * 3, max_iterations=50)
 
 
@@ -60,7 +59,7 @@ WORK: dict[str, Callable[[LabelledImages], None]] = {
 
 
 def seconds(work: str) -> float:
-    """Time of the work in this process, warm."""
+    """Measure the time of the work in this process, warm."""
     data = load_images(split="train")
     torch.manual_seed(0)
     WORK[work](data)
@@ -69,18 +68,23 @@ def seconds(work: str) -> float:
     return time.perf_counter() - began
 
 
-def main() -> None:
-    runs = [(work, load, way) for work in WORK for load in (0, 2) for way in WAYS]
+def main(words: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--work", nargs="+", default=list(WORK), choices=WORK)
+    chosen = parser.parse_args(words).work
+    runs = [(work, load, way) for work in chosen for load in (0, 2) for way in WAYS]
     table = {}
     for work, load, way in (bar := tqdm(runs)):
         bar.set_description(f"{work}, {way}")
         with busy(load):
-            words = [sys.executable, __file__, work]
+            program = f"from experiments.threads import seconds; print(seconds({work!r}))"
             environment = {**os.environ, "BLINDSPOTS_DATASET": "digits", **WAYS[way]}
-            said = subprocess.check_output(words, env=environment, stderr=subprocess.DEVNULL)
+            said = subprocess.check_output(
+                [sys.executable, "-c", program], env=environment, stderr=subprocess.DEVNULL
+            )
         table[work, load, way] = float(said)
     print(f"{'':22}{'':>7}" + "".join(f"{way:>22}" for way in WAYS))
-    for work in WORK:
+    for work in chosen:
         for load in (0, 2):
             ratios = [table[work, load, way] / table[work, 0, "1 thread"] for way in WAYS]
             cells = "".join(f"{ratio:22.2f}" for ratio in ratios)
@@ -88,4 +92,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    print(seconds(sys.argv[1])) if len(sys.argv) > 1 else main()
+    main()

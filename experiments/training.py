@@ -1,22 +1,19 @@
 """Training on blind spots with several seeds: methods x seeds.
 
-`make sweep-training` runs it on all cores and stores the results for the book. Interrupted, it goes
-on where it stopped.
+It runs on all cores, and stores the results for the book. Interrupted, it goes on where it stopped.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
-from command import SWEEPS, store_sweep, sweep_parser, workers
 from torch import Tensor, nn
 
 from blindspots import (
-    RECIPES,
     LabelledImages,
     add_equal_noise,
-    blind_spots,
     distortion,
     error_rate,
     fit,
@@ -25,13 +22,15 @@ from blindspots import (
     load_images,
     mlp,
     nearest_attack,
-    pgd,
     predict,
     random_targets,
     rescale_perturbation,
-    run_sweep,
     trained,
 )
+from blindspots.attack.adversaries import lbfgs_adversary, pgd
+from blindspots.data import Source
+from blindspots.zoo import RECIPES
+from experiments.command import Results, store_results, sweep, sweep_parser
 
 PLAIN = "FC100-100-10"
 HIDDEN, WEIGHT_DECAY = RECIPES[PLAIN].hidden, RECIPES[PLAIN].weight_decay
@@ -49,7 +48,7 @@ SHARES = 5, 20, 100  # examples of the pool, beside 100 images
 # All that was tried: without adversaries, as long and longer; pools at every depth and in several
 # shares; the same with noise of equal length; what people do today; and, added when the others had
 # been seen, pools whose perturbations are cut short.
-METHODS: dict[str, dict] = {
+METHODS: dict[str, dict[str, Any]] = {
     "weight decay": {},
     "weight decay, longer": {"times": 4},
     "dropout 0.2": {"dropout": (0.0, 0.2), "times": 4},
@@ -72,11 +71,12 @@ METHODS: dict[str, dict] = {
 }
 
 
-def adversary(how: dict, seed: int) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+def adversary(how: dict[str, Any], seed: int) -> Callable[[nn.Module, Tensor, Tensor], Tensor]:
+    """Make what `fit_with_adversaries` calls, from an entry of `METHODS`."""
     if "size" in how:
         return partial(pgd, size=how["size"], steps=how["steps"])
     generator = torch.Generator().manual_seed(1_000_000 + seed)  # not that of the weights
-    attack = partial(blind_spots, generator=generator)
+    attack = partial(lbfgs_adversary, generator=generator)
 
     def capped(head: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         found = attack(head, images, labels)
@@ -97,17 +97,26 @@ def adversary(how: dict, seed: int) -> Callable[[nn.Module, Tensor, Tensor], Ten
 
 
 def train(method: str, data: LabelledImages, seed: int) -> tuple[nn.Sequential, float]:
-    """A network 100-100-10 trained in one way, and the CPU seconds that it took.
+    """Train a network 100-100-10 in one way; also give the CPU seconds that it took.
 
     All networks of a seed start from the same weights.
     """
     how = METHODS[method]
     generator = torch.Generator().manual_seed(seed)
     network = mlp((data.images[0].numel(), *HIDDEN, 10), generator=generator)
-    options = {"weight_decay": WEIGHT_DECAY, "learning_rate": 2e-3, "generator": generator}
+    options: dict[str, Any] = {
+        "weight_decay": WEIGHT_DECAY,
+        "learning_rate": 2e-3,
+        "generator": generator,
+    }
     start = time.process_time()
     if "depths" in how:
-        pools = {"depths": how["depths"], "examples": how["examples"], "refresh": 50, "every": 20}
+        pools: dict[str, Any] = {
+            "depths": how["depths"],
+            "examples": how["examples"],
+            "refresh": 50,
+            "every": 20,
+        }
         fit_with_adversaries(network, data, adversary(how, seed), steps=STEPS, **pools, **options)
     elif "size" in how:  # every step learns from as many new examples as images
         pools = {"examples": 100, "pool_size": 100, "refresh": 100, "every": 1}
@@ -121,7 +130,7 @@ def train(method: str, data: LabelledImages, seed: int) -> tuple[nn.Sequential, 
 
 
 def with_dropout(network: nn.Sequential, pixels: float, units: float) -> nn.Sequential:
-    """The same layers, with shares of the pixels and of the units dropped while training."""
+    """Take the same layers, and drop shares of the pixels and of the units while training."""
     layers: list[nn.Module] = []
     for layer in network:
         if isinstance(layer, nn.Linear):
@@ -130,17 +139,17 @@ def with_dropout(network: nn.Sequential, pixels: float, units: float) -> nn.Sequ
     return nn.Sequential(*layers)
 
 
-def measure(data: str, method: str, seed: int) -> dict:
-    """Errors and distances, and what becomes of images that mislead the plain network."""
+def measure(data: Source, method: str, seed: int) -> Results:
+    """Give errors and distances, and what becomes of images that mislead the plain network."""
     train_set, test = load_images(data, split="train"), load_images(data, split="test")
     network, seconds = train(method, train_set, seed)
     generator = torch.Generator().manual_seed(2_000_000 + seed)
     drawn = test[torch.randperm(len(test), generator=generator)[:IMAGES]]
     before = trained(PLAIN, train_set, seed=seed)
-    read = (predict(before, drawn.images) == drawn.labels) & (
+    correct = (predict(before, drawn.images) == drawn.labels) & (
         predict(network, drawn.images) == drawn.labels
     )
-    images, labels = drawn.images[read], drawn.labels[read]
+    images, labels = drawn.images[correct], drawn.labels[correct]
     targets = random_targets(labels, classes=10, generator=generator)
     old = lbfgs_attack(before, images, targets).images
     noisy = add_equal_noise(images, old, bounds=(0, 1), generator=generator)
@@ -161,18 +170,16 @@ def measure(data: str, method: str, seed: int) -> dict:
     }
 
 
-def main() -> None:
-    arguments = sweep_parser("training", __doc__).parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = sweep_parser(__file__, __doc__).parse_args(words)
     data = load_images(split="train").name
     settings = [
         {"data": data.lower(), "method": method, "seed": seed}
         for seed in range(arguments.seeds)
         for method in METHODS
     ]
-    with workers(arguments):
-        measured = run_sweep(measure, settings, folder=SWEEPS, progress=True)
-    runs = [s | r for s, r in zip(settings, measured, strict=True)]
-    store_sweep(arguments, data, runs=runs)
+    runs = sweep(measure, settings, arguments)
+    store_results(arguments, data, seeds=arguments.seeds, runs=runs)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Tables 2 to 4 with several seeds: networks x seeds x training sets x attacks, through joblib.
 
-`make sweep-transfer` runs it on all cores and stores the results for the book. Interrupted, it goes
-on where it stopped.
+It runs on all cores, and stores the results for the book. Interrupted, it goes on where it stopped.
 """
 
+from collections.abc import Callable, Sequence
+
 import torch
-from command import SWEEPS, store_sweep, sweep_parser, workers
 from torch import nn
 
 from blindspots import (
@@ -19,12 +19,14 @@ from blindspots import (
     predict,
     random_targets,
     rescale_perturbation,
-    run_sweep,
     split_halves,
     trained,
     transfer_matrix,
 )
+from blindspots.attack._problem import AdversarialImages
 from blindspots.book.paper import TABLE_1, TABLE_3
+from blindspots.data import Source
+from experiments.command import Results, store_results, sweep, sweep_parser
 
 # Per study, the networks: what the book calls each, its recipe, what it is trained on, and what is
 # added to the run's seed, so that two of one recipe do not start from the same weights.
@@ -43,25 +45,29 @@ PAPER = {  # its distortions
     "halves": {name: row.distortion for name, row in TABLE_3.items()},
 }
 ATTACKED = {"hyperparameters": "train", "halves": "test"}  # which images, as in the paper
-ATTACKS = {"cross_entropy": lbfgs_attack, "margin": nearest_attack}  # by what each follows
+ATTACKS: dict[str, Callable[..., AdversarialImages]] = {
+    "cross_entropy": lbfgs_attack,
+    "margin": nearest_attack,
+}  # by what each follows
 IMAGES = 256
 NOISE_IMAGES = 10_000
 SIZES = (0.02, 0.04, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3)
 
 
-def parts(data: str, seed: int) -> dict[str, LabelledImages]:
-    """The training and the test images, and the two halves of the former."""
+def parts(data: Source, seed: int) -> dict[str, LabelledImages]:
+    """Load the training and the test images, and halve the former."""
     train, test = load_images(data, split="train"), load_images(data, split="test")
     p1, p2 = split_halves(train, generator=torch.Generator().manual_seed(seed))
     return {"train": train, "P1": p1, "P2": p2, "test": test}
 
 
 def network(study: str, name: str, seed: int, sets: dict[str, LabelledImages]) -> nn.Module:
-    recipe, learnt, offset = STUDIES[study][name]
-    return trained(recipe, sets[learnt], seed=seed + offset)
+    """Train a network of a study, or take it from the cache."""
+    recipe, half, offset = STUDIES[study][name]
+    return trained(recipe, sets[half], seed=seed + offset)
 
 
-def describe(data: str, study: str, name: str, seed: int) -> dict:
+def describe(data: Source, study: str, name: str, seed: int) -> Results:
     """Train one network; its errors on clean images and on Gaussian noise (not clipped)."""
     sets = parts(data, seed)
     model = network(study, name, seed, sets)
@@ -75,7 +81,7 @@ def describe(data: str, study: str, name: str, seed: int) -> dict:
     return {"clean": clean, "noise": noise}
 
 
-def attack(data: str, study: str, name: str, seed: int, loss: str) -> dict:
+def attack(data: Source, study: str, name: str, seed: int, loss: str) -> Results:
     """Attack one network and show the images, and the controls, to all networks of its study."""
     sets = parts(data, seed)
     networks = {other: network(study, other, seed, sets) for other in STUDIES[study]}
@@ -83,10 +89,14 @@ def attack(data: str, study: str, name: str, seed: int, loss: str) -> dict:
     generator = torch.Generator().manual_seed(seed)
     drawn = attacked[torch.randperm(len(attacked), generator=generator)[: 4 * IMAGES]]
     targets = random_targets(drawn.labels, classes=10, generator=generator)
-    read = (predict(source, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
-    found = ATTACKS[loss](source, drawn.images[read], targets[read])
+    correct = (predict(source, drawn.images) == drawn.labels).nonzero()[:IMAGES, 0]
+    found = ATTACKS[loss](source, drawn.images[correct], targets[correct])
     ok = found.success
-    images, labels, adversarial = drawn.images[read][ok], drawn.labels[read][ok], found.images[ok]
+    images, labels, adversarial = (
+        drawn.images[correct][ok],
+        drawn.labels[correct][ok],
+        found.images[ok],
+    )
     change = adversarial - images
     pooled = change.square().mean().sqrt().item()
     pixels = torch.randperm(change[0].numel(), generator=generator)
@@ -107,17 +117,17 @@ def attack(data: str, study: str, name: str, seed: int, loss: str) -> dict:
         shown[f"noise {size}"] = add_equal_noise(images, resized, generator=generator)
     matrix = transfer_matrix(networks, {key: (x, labels) for key, x in shown.items()})
     return {
-        "attacked": len(read),
+        "attacked": len(correct),
         "images": len(images),
         "distortion": pooled,
         "error": dict(zip(matrix.sources, matrix.error.tolist(), strict=True)),
     }
 
 
-def main() -> None:
-    parser = sweep_parser("transfer", __doc__)
+def main(words: Sequence[str] | None = None) -> None:
+    parser = sweep_parser(__file__, __doc__)
     parser.add_argument("--studies", nargs="+", default=list(STUDIES), choices=STUDIES)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     data = load_images(split="train").name
     trainings = [
         {"data": data.lower(), "study": study, "name": name, "seed": seed}
@@ -126,15 +136,13 @@ def main() -> None:
         for seed in range(arguments.seeds)
     ]
     attacks = [{**t, "loss": loss} for t in trainings for loss in ATTACKS]
-    with workers(arguments):
-        described = run_sweep(describe, trainings, folder=SWEEPS, progress=True)
-        attacked = run_sweep(attack, attacks, folder=SWEEPS, progress=True)
-    store_sweep(
+    store_results(
         arguments,
         data,
+        seeds=arguments.seeds,
         receivers={study: list(STUDIES[study]) for study in arguments.studies},
-        networks=[s | r for s, r in zip(trainings, described, strict=True)],
-        attacks=[s | r for s, r in zip(attacks, attacked, strict=True)],
+        networks=sweep(describe, trainings, arguments),
+        attacks=sweep(attack, attacks, arguments),
     )
 
 

@@ -1,35 +1,32 @@
 """Units against random directions with several seeds: networks x seeds, trained and untrained.
 
-`make sweep-units` runs it on all cores and stores the results for the book. Interrupted, it goes on
-where it stopped.
+It runs on all cores, and stores the results for the book. Interrupted, it goes on where it stopped.
 """
 
+from collections.abc import Sequence
 from functools import partial
 
 import torch
-from command import SWEEPS, store_sweep, sweep_parser, workers
 from sklearn.cluster import MiniBatchKMeans
 from torch import Tensor
 
 from blindspots import (
     LabelledImages,
     basis_test,
-    basis_tests,
-    count_detectors,
     evaluate,
     haar_basis,
     label_agreement,
     load_images,
-    partial_rotations,
-    participation_ratio,
     pixel_compactness,
-    run_sweep,
     top_images,
     trained,
     untrained,
     whitening,
 )
-from blindspots.units import Coherence
+from blindspots.data import Source
+from blindspots.directions import partial_rotations
+from blindspots.units import Coherence, basis_tests, count_detectors, participation_ratio
+from experiments.command import Results, store_results, sweep, sweep_parser
 
 # Per network, its layers by their depth: the first and the last hidden one, and what they are just
 # before their nonlinearity, unless that has fewer dimensions than units (above silent ReLU units);
@@ -47,11 +44,12 @@ WHITENED_ON = 20_000  # training images
 
 
 def rotations(units: int) -> int:
+    """Say how many random bases a layer of so many units is compared with."""
     return 199 if units < 1000 else 49
 
 
-def examine(data: str, name: str, learnt: bool, seed: int) -> dict:
-    """All layers of one network, and what is read from them."""
+def examine(data: Source, name: str, learnt: bool, seed: int) -> Results:
+    """Examine the layers of one network."""
     train, test = load_images(data, split="train"), load_images(data, split="test")
     generator = torch.Generator().manual_seed(1_000_000 + seed)  # not that of the weights
     # In random order, so that units which are silent on nearly all images get a random choice.
@@ -69,7 +67,7 @@ def examine(data: str, name: str, learnt: bool, seed: int) -> dict:
         live = (output > output.amin(dim=0)).sum(dim=0) >= max(TOPS)
         results[layer] = examine_layer(features[:, live], others[:, live], test, kinds, generator)
         results[layer]["dropped"] = int((~live).sum())
-    return results
+    return {"layers": results}
 
 
 def examine_layer(
@@ -78,8 +76,8 @@ def examine_layer(
     test: LabelledImages,
     kinds: Tensor,
     generator: torch.Generator,
-) -> dict:
-    """The tests, and what explains them; whitened by what other images say."""
+) -> Results:
+    """Run the tests, and measure what explains them; whitened by what other images say."""
     units = features.shape[1]
     order = torch.randperm(len(test), generator=generator)
     agreement = partial(label_agreement, test.labels)
@@ -156,11 +154,12 @@ def examine_layer(
 
 
 def of_first(k: int, score: Coherence, top: Tensor) -> Tensor:
+    """Score the first k of the top images only."""
     return score(top[..., :k])
 
 
-def main() -> None:
-    arguments = sweep_parser("units", __doc__).parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = sweep_parser(__file__, __doc__).parse_args(words)
     data = load_images(split="train").name
     settings = [
         {"data": data.lower(), "name": name, "learnt": learnt, "seed": seed}
@@ -168,10 +167,8 @@ def main() -> None:
         for learnt in (True, False)
         for seed in range(arguments.seeds)
     ]
-    with workers(arguments):
-        examined = run_sweep(examine, settings, folder=SWEEPS, progress=True)
-    networks = [s | {"layers": r} for s, r in zip(settings, examined, strict=True)]
-    store_sweep(arguments, data, networks=networks)
+    networks = sweep(examine, settings, arguments)
+    store_results(arguments, data, seeds=arguments.seeds, networks=networks)
 
 
 if __name__ == "__main__":

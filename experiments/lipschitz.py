@@ -3,28 +3,23 @@
 Everything runs in one process with one thread; costs are comparable within a run only.
 """
 
-import argparse
 import importlib.metadata
 import platform
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
 
 import torch
-from methods import METHODS, Layer, exact
 from torch import nn
 from tqdm import tqdm
 
-import blindspots
-from blindspots import dense_norm, load_images, trained
+from blindspots import LabelledImages, dense_norm, load_images, trained
 from blindspots.book.alexnet import load_alexnet
-from blindspots.book.stored import FOLDER, store
+from experiments.command import Results, parser, store_results
+from experiments.lipschitz_methods import METHODS, Layer, exact
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--output", type=Path, default=FOLDER / "lipschitz.json")
-    arguments = parser.parse_args()
+def main(words: Sequence[str] | None = None) -> None:
+    arguments = parser(__file__, __doc__).parse_args(words)
     torch.set_num_threads(1)
     data = load_images(split="train")
     model, pretrained = load_alexnet()
@@ -36,26 +31,22 @@ def main() -> None:
     for layer in (bar := tqdm(layers)):
         bar.set_description(f"{layer.network} {layer.name}")
         rows.append(measure(layer))
-    dense = {
-        f"FC. {number}": dense_norm(layer.weight)
-        for number, layer in enumerate(
-            [m for m in model.classifier if isinstance(m, nn.Linear)], start=1
-        )
-    }
-    content = {
-        "device": f"{platform.machine()} CPU",
-        "data": data.name,
-        "versions": {
-            name: importlib.metadata.version(name) for name in ("torch", "torchvision", "scipy")
-        },
-        "alexnet_pretrained": pretrained,
-        "alexnet_dense": dense,
-        "rows": rows,
-    }
-    store(arguments.output, content)
+    linear = [m for m in model.modules() if isinstance(m, nn.Linear)]
+    dense = {f"FC. {i}": dense_norm(layer.weight) for i, layer in enumerate(linear, start=1)}
+    libraries = "torch", "torchvision", "scipy"
+    store_results(
+        arguments,
+        data.name,
+        device=f"{platform.machine()} CPU",
+        versions={name: importlib.metadata.version(name) for name in libraries},
+        alexnet_pretrained=pretrained,
+        alexnet_dense=dense,
+        rows=rows,
+    )
 
 
-def measure(layer: Layer) -> dict:
+def measure(layer: Layer) -> Results:
+    """Compute the norm by all methods, and what each costs."""
     values, seconds = {}, {}
     for name, method in METHODS.items():
         start = time.process_time()
@@ -74,8 +65,8 @@ def measure(layer: Layer) -> dict:
     }
 
 
-def book_layers(data: blindspots.LabelledImages) -> Iterator[Layer]:
-    """Of the book's convolutional network, trained."""
+def book_layers(data: LabelledImages) -> Iterator[Layer]:
+    """Give those of the book's convolutional network, trained."""
     size = data.images.shape[2]
     model = trained("convnet", data, progress=True)
     convolutions = [m for m in model if isinstance(m, nn.Conv2d)]
@@ -85,7 +76,7 @@ def book_layers(data: blindspots.LabelledImages) -> Iterator[Layer]:
 
 
 def resnet_layers() -> Iterator[Layer]:
-    """All nineteen of a ResNet-20 for 32 x 32 images, at their initial weights."""
+    """Give all nineteen of a ResNet-20 for 32 x 32 images, at their initial weights."""
     generator = torch.Generator().manual_seed(0)
     size, inputs, number = 32, 3, 0
     for outputs, stride, times in ((16, 1, 7), (32, 2, 1), (32, 1, 5), (64, 2, 1), (64, 1, 5)):
@@ -98,11 +89,11 @@ def resnet_layers() -> Iterator[Layer]:
 
 
 def alexnet_layers(model: nn.Module) -> Iterator[Layer]:
-    """All five, at 224 x 224 pixels."""
+    """Give all five, at 224 x 224 pixels."""
     sizes = 224, 27, 13, 13, 13
-    convolutions = [m for m in model.features if isinstance(m, nn.Conv2d)]
+    convolutions = [m for m in model.modules() if isinstance(m, nn.Conv2d)]
     for number, (layer, size) in enumerate(zip(convolutions, sizes, strict=True), start=1):
-        weight, stride, padding = layer.weight.detach(), layer.stride[0], layer.padding[0]
+        weight, stride, padding = layer.weight.detach(), layer.stride[0], int(layer.padding[0])
         yield Layer("AlexNet", f"Conv. {number}", weight, size, stride, padding)
 
 

@@ -4,22 +4,22 @@ Every attack gets the same networks, images and targets, in one process with one
 of the same attack differ from machine to machine, so they are compared within a run only.
 """
 
-import argparse
 import importlib.metadata
 import platform
 import time
 import warnings
-from pathlib import Path
+from argparse import Namespace
+from collections.abc import Sequence
 
 import numpy as np
-import peers
 import quadprog
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from blindspots import LabelledImages, load_images, predict, random_targets, trained
-from blindspots.book.stored import FOLDER, store
+from experiments import attacks_peers as peers
+from experiments.command import Results, parser, store_results
 
 NETWORKS = ("FC10(1e-4)", "FC100-100-10", "convnet")
 IMAGES = 256
@@ -48,15 +48,14 @@ class Counting(nn.Module):
         return self.model(images)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
-    parser.add_argument(
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__file__, __doc__)
+    options.add_argument("--device", default="cpu")
+    options.add_argument("--networks", nargs="+", default=NETWORKS, choices=NETWORKS)
+    options.add_argument(
         "--only", nargs="+", default=[""], help='settings whose name contains this: "foolbox C&W"'
     )
-    parser.add_argument("--output", type=Path, default=FOLDER / "attacks.json")
-    arguments = parser.parse_args()
+    arguments = options.parse_args(words)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     train, test = (load_images(split=split) for split in ("train", "test"))
@@ -82,18 +81,20 @@ def main() -> None:
         if name.startswith("FC10(")
         for targeted in (True, False)
     ]
-    save(arguments.output, device, data, rows)
+    save(arguments, device, data, rows)
     for name, targeted, setting in (bar := tqdm(jobs)):
         bar.set_description(f"{name} {setting.library} {setting.attack} {setting.setting}")
         number = how_many(setting)
         wanted = targets[:number] if targeted else None
         row = measure(setting, models[name], data[:number], wanted)
         rows.append({"network": name, "targeted": targeted, **row})
-        save(arguments.output, device, data, rows)
+        save(arguments, device, data, rows)
 
 
-def choose_images(models: dict[str, nn.Module], test: LabelledImages) -> tuple:
-    """The first images that all networks read correctly, and a wrong class for each."""
+def choose_images(
+    models: dict[str, nn.Sequential], test: LabelledImages
+) -> tuple[LabelledImages, Tensor]:
+    """Take the first images that all networks classify correctly, and a wrong class for each."""
     right = torch.stack([predict(m, test.images) == test.labels for m in models.values()])
     data = test[right.all(dim=0).nonzero()[:IMAGES, 0]]
     generator = torch.Generator().manual_seed(1)
@@ -101,7 +102,7 @@ def choose_images(models: dict[str, nn.Module], test: LabelledImages) -> tuple:
 
 
 def how_many(setting: peers.Setting) -> int:
-    """All images, or fewer for the attacks that would take hours."""
+    """Give an attack all images, or fewer if it would take hours."""
     if setting.gradients <= 2000:
         return IMAGES
     return 32 if setting.gradients <= 10_000 else 8
@@ -109,7 +110,7 @@ def how_many(setting: peers.Setting) -> int:
 
 def measure(
     setting: peers.Setting, model: nn.Module, data: LabelledImages, targets: Tensor | None
-) -> dict:
+) -> Results:
     """Run one attack and check afresh what it returns."""
     counting = Counting(model).eval()
     for parameter in model.parameters():
@@ -144,12 +145,13 @@ def measure(
 
 
 def synchronize(images: Tensor) -> None:
+    """Wait for the GPU, where there is one, before the clock is read."""
     if images.is_cuda:
         torch.cuda.synchronize()
 
 
-def exact(model: nn.Module, data: LabelledImages, targets: Tensor | None) -> dict:
-    """The true minima of an affine model, by the quadratic programming solver quadprog."""
+def exact(model: nn.Sequential, data: LabelledImages, targets: Tensor | None) -> Results:
+    """Find the true minima of an affine model by the quadratic programming solver quadprog."""
     weight, bias = (p.double().cpu().numpy() for p in model[-1].parameters())
     points, labels = data.images.flatten(1).double().cpu().numpy(), data.labels.tolist()
     distances = []
@@ -168,7 +170,7 @@ def _exact_nearest(weight: np.ndarray, bias: np.ndarray, point: np.ndarray, labe
     slopes = np.linalg.norm(weight - weight[label], axis=1)
     bounds = {k: (logits[label] - logits[k]) / slopes[k] for k in range(10) if k != label}
     least = np.inf
-    for target in sorted(bounds, key=bounds.get):
+    for target in sorted(bounds, key=lambda k: bounds[k]):
         if bounds[target] < least:
             least = min(least, _exact_image(weight, bias, point, target, [label]))
     return float(least)
@@ -186,18 +188,20 @@ def _exact_image(
     )
 
 
-def save(file: Path, device: torch.device, data: LabelledImages, rows: list[dict]) -> None:
-    """All rows so far, complete or not at all, so that an interrupted run loses nothing."""
+def save(
+    arguments: Namespace, device: torch.device, data: LabelledImages, rows: list[Results]
+) -> None:
+    """Store all rows so far, so that an interrupted run loses nothing."""
     is_gpu = device.type == "cuda"
-    stored = {
-        "device": torch.cuda.get_device_name(device) if is_gpu else f"{platform.machine()} CPU",
-        "data": data.name,
-        "shape": list(data.images.shape[1:]),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        "rows": rows,
-    }
-    store(file, stored)
+    store_results(
+        arguments,
+        data.name,
+        device=torch.cuda.get_device_name(device) if is_gpu else f"{platform.machine()} CPU",
+        shape=list(data.images.shape[1:]),
+        python=platform.python_version(),
+        versions={name: importlib.metadata.version(name) for name in LIBRARIES},
+        rows=rows,
+    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.optimize
@@ -51,7 +52,7 @@ class Setting:
 
 
 def settings() -> list[Setting]:
-    """Everything that is compared, ours first."""
+    """List everything that is compared, ours first."""
     ours = [
         Setting("blindspots", "margin", f"{steps} projections", partial(_margin, steps), 2 * steps)
         for steps in (10, 20, 30, 100, 300, 1000)
@@ -139,16 +140,22 @@ def settings() -> list[Setting]:
     ]
 
 
-def _margin(steps: int, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None):
+def _margin(
+    steps: int, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+) -> Tensor:
     return nearest_attack(model, images, targets, projections=steps).images
 
 
-def _cross_entropy(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None):
+def _cross_entropy(
+    model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+) -> Tensor:
+    assert targets is not None
     return lbfgs_attack(model, images, targets).images
 
 
 def _scipy(model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None) -> Tensor:
     """The paper's attack as it is usually written: one image after another, by bisection."""
+    assert targets is not None
     found = [_scipy_image(model, *pair) for pair in zip(images, targets, strict=True)]
     return torch.stack(found).to(images)
 
@@ -164,8 +171,8 @@ def _scipy_image(model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
         loss = F.cross_entropy(model(point), target[None])
         (gradient,) = torch.autograd.grad(loss, point)
         r = x - start
-        gradient = gradient.flatten().double().cpu().numpy()
-        return loss.item() + penalty * (r @ r), gradient + 2 * penalty * r
+        slope = gradient.flatten().double().cpu().numpy()
+        return loss.item() + penalty * (r @ r), slope + 2 * penalty * r
 
     with torch.no_grad():
         logits = model(image[None])[0]
@@ -192,8 +199,8 @@ def _scipy_image(model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
 
 def _adv_lib(
     with_norm: bool,
-    attack: Callable,
-    options: dict,
+    attack: Callable[..., Tensor],
+    options: dict[str, Any],
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -206,8 +213,8 @@ def _adv_lib(
 
 
 def _foolbox(
-    attack: type,
-    options: dict,
+    attack: Callable[..., Any],
+    options: dict[str, Any],
     model: nn.Module,
     images: Tensor,
     labels: Tensor,
@@ -221,7 +228,11 @@ def _foolbox(
 
 
 def _torchattacks(
-    options: dict, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+    options: dict[str, Any],
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
 ) -> Tensor:
     attack = torchattacks.CW(model, **options)
     if targets is None:
@@ -231,7 +242,11 @@ def _torchattacks(
 
 
 def _art(
-    options: dict, model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+    options: dict[str, Any],
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    targets: Tensor | None,
 ) -> Tensor:
     classifier = PyTorchClassifier(
         model,
@@ -241,10 +256,13 @@ def _art(
         clip_values=(0, 1),
         device_type="gpu" if images.is_cuda else "cpu",
     )
-    targeted = targets is not None
     attack = CarliniL2Method(
-        classifier, targeted=targeted, batch_size=len(images), verbose=False, **options
+        classifier,
+        targeted=targets is not None,
+        batch_size=len(images),
+        verbose=False,
+        **options,
     )
-    wanted = (targets if targeted else labels).cpu().numpy()
-    found = attack.generate(images.cpu().numpy(), np.eye(10)[wanted])
+    wanted = labels if targets is None else targets
+    found = attack.generate(images.cpu().numpy(), np.eye(10)[wanted.cpu().numpy()])
     return torch.from_numpy(found).to(images)

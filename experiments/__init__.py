@@ -1,0 +1,1 @@
+"""What makes the stored results: `python -m experiments.transfer`, and so on."""

@@ -1,0 +1,248 @@
+"""Every experiment on two images, or on as few as it can do with: it makes what is stored."""
+
+import contextlib
+import importlib.metadata
+import io
+import itertools
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
+
+import pytest
+import scipy.optimize
+import torch
+from torch import nn
+
+from blindspots import fit_to_convergence
+from blindspots.book.stored import load_stored
+from experiments import command, lipschitz, lipschitz_methods, threads, training, transfer, units
+
+FOLDER = Path(command.__file__).parent
+
+
+def made(module, tmp_path, *options):
+    """Run an experiment as its command does, and read what it stores."""
+    module.main([*options, "--output", str(tmp_path / "made.json")])
+    return json.loads((tmp_path / "made.json").read_text())
+
+
+def keys(value):
+    """The names in a result, however deep."""
+    if isinstance(value, dict):
+        return {key: keys(inner) for key, inner in value.items()}
+    return None
+
+
+@pytest.fixture
+def sweep_options(tmp_path, monkeypatch):
+    """One seed, in this process; what is finished is not kept for other tests."""
+    monkeypatch.setattr(command, "cache_folder", lambda: tmp_path)
+    return "--seeds=1", "--jobs=1"
+
+
+@pytest.fixture
+def attacks(monkeypatch):
+    """The comparison of attacks; in the place of libraries that are not installed, their names."""
+
+    def solve_qp(_, point, constraints, offsets):
+        found = scipy.optimize.minimize(
+            lambda x: (x - point) @ (x - point) / 2,
+            point,
+            jac=lambda x: x - point,
+            constraints={"type": "ineq", "fun": lambda x: x @ constraints - offsets},
+            options={"ftol": 1e-12},
+        )
+        return (found.x,)
+
+    names = "foolbox torchattacks adv_lib adv_lib.attacks adv_lib.attacks.carlini_wagner art "
+    names += "art.attacks art.attacks.evasion art.estimators art.estimators.classification"
+    for name in names.split():
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    monkeypatch.setitem(sys.modules, "quadprog", SimpleNamespace(solve_qp=solve_qp))
+    from experiments import attacks
+
+    monkeypatch.setattr(attacks, "LIBRARIES", ("torch", "scipy"))
+    return attacks
+
+
+def test_results_record_what_made_them(tmp_path, monkeypatch):
+    """Code, including an experiment's own; it was read when the run began."""
+    files = [tmp_path / name for name in ("one.py", "one_part.py", "other.py")]
+    for file in files:
+        file.write_text("first")
+    output = tmp_path / "made.json"
+
+    def stored(edited=None):
+        arguments = command.parser(str(files[0]), "Do it.").parse_args([f"--output={output}"])
+        if edited:
+            edited.write_text("while it runs")
+        command.store_results(arguments, "digits", runs=[1])
+        return json.loads(output.read_text())
+
+    first = stored()
+    assert list(first) == ["date", "data", "code", "version", "runs"]
+    assert stored(edited=files[1]) == first
+    assert (third := stored())["code"] != first["code"]
+    assert stored(edited=files[2]) == stored() == third
+
+
+@pytest.mark.slow
+def test_transfer(tmp_path, monkeypatch, sweep_options):
+    monkeypatch.setattr(transfer, "IMAGES", 2)
+    few = {name: transfer.STUDIES["halves"][name] for name in ("FC100-100-10", "FC100-100-10'")}
+    monkeypatch.setitem(transfer.STUDIES, "halves", few)
+    found, stored = (
+        made(transfer, tmp_path, *sweep_options, "--studies=halves"),
+        load_stored("transfer"),
+    )
+    assert keys(found) == keys(stored) | {"receivers": {"halves": None}}
+    assert len(found["networks"]) == 2 and len(found["attacks"]) == 4
+    assert keys(found["networks"][0]) == keys(stored["networks"][0])
+    for row in found["attacks"]:
+        assert row["attacked"] == 2 and keys(row) == keys(stored["attacks"][0])
+        own = list(few).index(row["name"])
+        assert row["error"]["adversarial"][own] == 1 and row["error"]["clean"][own] == 0
+
+
+@pytest.mark.slow
+def test_units(tmp_path, monkeypatch, sweep_options):
+    monkeypatch.setattr(units, "LAYERS", {"FC100-100-10": {"last": 5}})
+    monkeypatch.setattr(units, "rotations", lambda number: 9)
+    monkeypatch.setattr(units, "KINDS", 10)
+    found, stored = made(units, tmp_path, *sweep_options), load_stored("units")
+    assert keys(found) == keys(stored)
+    assert [row["learnt"] for row in found["networks"]] == [True, False]
+    for row in found["networks"]:
+        layer, like = row["layers"]["last"], stored["networks"][0]["layers"]["last"]
+        assert keys(layer) == keys(like)
+        settings = [(t["space"], t["k"], t["score"]) for t in layer["tests"]]
+        assert settings == [(t["space"], t["k"], t["score"]) for t in like["tests"]]
+
+
+@pytest.mark.slow
+def test_training(tmp_path, monkeypatch, sweep_options):
+    stored = load_stored("training")
+    one_seed = [run["method"] for run in stored["runs"] if run["seed"] == 0]
+    assert one_seed == list(training.METHODS)
+    kinds = "dropout 0.2", "pool, every layer, 100", "noise, second layer, 100", "PGD"
+    kinds += ("pool, input, 100, capped",)  # one of each kind
+    monkeypatch.setattr(training, "METHODS", {kind: training.METHODS[kind] for kind in kinds})
+    monkeypatch.setattr(training, "IMAGES", 8)  # not all are classified so soon
+    monkeypatch.setattr(training, "STEPS", 150)
+    found = made(training, tmp_path, *sweep_options)
+    assert keys(found) == keys(stored)
+    assert tuple(run["method"] for run in found["runs"]) == kinds
+    for run in found["runs"]:
+        assert keys(run) == keys(stored["runs"][0]) and run["images"] > 0
+
+
+def test_attacks(tmp_path, monkeypatch, attacks):
+    monkeypatch.setattr(attacks, "IMAGES", 2)
+    network = "FC10(1e-4)"
+    ours = "--only", "defaults", "L-BFGS-B"
+    whose = ("blindspots", "scipy")
+    settings = [s for s in attacks.peers.settings() if s.library in whose]
+    monkeypatch.setattr(attacks.peers, "settings", lambda: settings)
+    found, stored = made(attacks, tmp_path, f"--networks={network}", *ours), load_stored("attacks")
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "scipy")}
+    assert keys(found) == keys(stored) | keys({"versions": versions, "code": "", "version": ""})
+    assert found["versions"] == versions
+    exact = {row["targeted"]: row["l2"] for row in found["rows"] if row["library"] == "quadprog"}
+    rows = [row for row in found["rows"] if row["library"] != "quadprog"]
+    assert [(row["attack"], row["targeted"]) for row in rows] == [
+        ("margin", True),
+        ("cross-entropy", True),
+        ("L-BFGS-B per image", True),
+        ("margin", False),
+    ]
+    for row in rows:
+        assert keys(row) == keys(stored["rows"][-1]) and row["gradients"] > 0
+        for distance, least in zip(row["l2"], exact[row["targeted"]], strict=True):
+            assert least * (1 - 1e-4) <= distance <= least * 1.1
+
+
+def test_the_settings_that_were_stored_are_those_in_the_code(attacks):
+    rows = load_stored("attacks")["rows"]
+    stored = {(row["library"], row["attack"], row["setting"]) for row in rows}
+    stored.remove(("quadprog", "exact minimum", ""))
+    assert {(s.library, s.attack, s.setting) for s in attacks.peers.settings()} == stored
+
+
+def test_versions_are_those_that_the_environment_asks_for():
+    requirements = (FOLDER / "attacks_requirements.txt").read_text()
+    wanted = dict(re.findall(r"^([\w-]+)==(\S+)$", requirements, re.M))
+    for name, version in load_stored("attacks")["versions"].items():
+        assert wanted.get(name, version) == version
+
+
+def test_lipschitz(tmp_path, monkeypatch):
+    """On the book's convnet, a layer of the ResNet, and the small ones of a thin AlexNet."""
+    alexnet = nn.Sequential(*(nn.Conv2d(1, 1, 3) for _ in range(5)), nn.Linear(2, 2))
+    resnet = list(itertools.islice(lipschitz.resnet_layers(), 1))
+    small = list(itertools.islice(lipschitz.alexnet_layers(alexnet), 1, None))
+    monkeypatch.setattr(lipschitz, "load_alexnet", lambda: (alexnet, False))
+    monkeypatch.setattr(lipschitz, "resnet_layers", lambda: resnet)
+    monkeypatch.setattr(lipschitz, "alexnet_layers", lambda model: small)
+    before = torch.get_num_threads()
+    try:
+        found, stored = made(lipschitz, tmp_path), load_stored("lipschitz")
+    finally:
+        torch.set_num_threads(before)
+    dense = {"alexnet_dense": {"FC. 1": None}}
+    assert keys(found) == keys(stored) | keys({"code": "", "version": ""}) | dense
+    networks = [row["network"] for row in found["rows"]]
+    assert networks == ["convnet"] * 2 + ["ResNet-20"] + ["AlexNet"] * 4
+    for row in found["rows"]:
+        assert keys(row) == keys(stored["rows"][0])
+        assert 1 - 1e-9 <= row["values"]["ours, tight"] / row["exact"] <= 1.001
+
+
+@pytest.mark.parametrize("stride, padding", [(1, 1), (2, 0), (2, 2)])
+def test_the_compared_norms_are_what_they_say(stride, padding, generator):
+    weight = torch.randn(3, 2, 3, 3, generator=generator)
+    layer = lipschitz_methods.Layer("", "", weight, 8, stride, padding)
+    units = torch.eye(2 * 64).view(-1, 2, 8, 8)
+    norm = torch.linalg.matrix_norm(layer(units).flatten(1).double(), 2).item()
+    values = {name: method(layer) for name, method in lipschitz_methods.METHODS.items()}
+    assert lipschitz_methods.exact(layer) == pytest.approx(norm, rel=1e-6)
+    assert values["power iteration, 100 steps"] == pytest.approx(norm, rel=1e-2)
+    assert values["paper, as printed"] == pytest.approx(values["ours, Fourier"] / stride, rel=1e-5)
+    assert values["Gram iteration, 6 steps"] == pytest.approx(
+        values["Sedghi et al., FFT"], rel=0.02
+    )
+    assert values["Gram iteration, 6 steps"] >= values["Sedghi et al., FFT"]
+    assert values["reshaped kernel"] == pytest.approx(
+        torch.linalg.matrix_norm(weight.flatten(1), 2).item(), rel=1e-5
+    )
+
+
+@pytest.mark.slow
+def test_threads(monkeypatch, capsys):
+    """In this process, and with networks that are hardly trained."""
+    environments = []
+
+    def short(*arguments, max_iterations, **options):
+        return fit_to_convergence(*arguments, max_iterations=1, **options)
+
+    def run(words, env, **options):
+        environments.append(env)
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said):
+            exec(words[-1], {})
+        return said.getvalue()
+
+    monkeypatch.setattr(threads, "fit_to_convergence", short)
+    monkeypatch.setattr(threads, "WAYS", {"1 thread": threads.WAYS["1 thread"]})
+    monkeypatch.setattr(threads.subprocess, "check_output", run)
+    threads.main([])
+    head, *table = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert head == ["1", "thread"]
+    assert [row[:2] for row in table] == [
+        [work, load] for work in threads.WORK for load in ("quiet", "loaded")
+    ]
+    assert all(row[2] == "1.00" for row in table[::2])
+    assert all(float(row[2]) > 0 for row in table)
+    assert all(e["OMP_NUM_THREADS"] == "1" and "PATH" in e for e in environments)
