@@ -4,7 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots import LabelledImages, load_images, predict, random_targets, trained
+from blindspots import (
+    LabelledImages,
+    correctly_classified,
+    load_images,
+    random_targets,
+    trained,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -36,7 +42,7 @@ def digits(
     test: LabelledImages, network: nn.Sequential, generator: torch.Generator
 ) -> tuple[LabelledImages, torch.Tensor]:
     """Forty images that the network reads correctly, and a wrong class for each."""
-    correct = test[predict(network, test.images) == test.labels][:40]
+    correct = correctly_classified(network, test)[:40]
     return correct, random_targets(correct.labels, classes=10, generator=generator)
 
 

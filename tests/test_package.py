@@ -127,6 +127,20 @@ def test_chapter_says_what_it_takes_and_ends_in_a_verdict(chapter):
         assert promise in text
 
 
+def test_visible_cells_are_short():
+    """At most a fifth of those that a reader sees have more than 15 lines."""
+    hiding = {"remove-cell", "remove-input", "hide-input", "hide-cell"}
+    cells = [
+        cell
+        for chapter in CHAPTERS
+        for cell in json.loads(chapter.read_text(encoding="utf-8"))["cells"]
+        if cell["cell_type"] == "code" and not hiding & set(cell["metadata"].get("tags", []))
+    ]
+    lengths = [sum(bool(line.strip()) for line in cell["source"]) for cell in cells]
+    assert len(lengths) > 100  # or it would look at nothing
+    assert sum(length > 15 for length in lengths) <= 0.2 * len(lengths)
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_glued_number_is_used_and_every_used_one_is_glued(notebook):
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -182,8 +196,8 @@ def test_old_names_are_where_it_is_said(home, names):
 VERBS = """
 Add Apply Bound Call Check Choose Collect Compare Compute Convert Copy Count Decide Divide Draw
 Encode Find Fit Give Join Judge Keep Leaf Lengthen Load Make Minimise Move Name Perturb Plot Project
-Raise Read Refuse Register Repeat Rotate Run Say Score Select Set Show State Subtract Take Tell Test Train
-Write
+Raise Read Refuse Register Repeat Rotate Run Say Score Select Set Show State Subtract Take Tell Test
+Train Write
 """
 
 
