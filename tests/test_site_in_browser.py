@@ -104,7 +104,8 @@ def test_page(visit, name, scheme):
         page.set_viewport_size({"width": width, "height": 900})
         assert defects(page) == {}, width
     assert complaints == []
-    # The theme lets the keyboard scroll what is wider than the page, a moment after a new width.
+    # The theme lets the keyboard scroll what is wider than the page, 0.3 s after a new width.
+    page.wait_for_timeout(600)
     page.wait_for_function(
         "() => [...document.querySelectorAll('pre[tabindex]')]"
         ".every(e => e.tabIndex === 0 || e.scrollWidth <= e.clientWidth)"
