@@ -5,7 +5,7 @@ A whole class, with its hostile members, is graded by `make check-grading`.
 
 import json
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -410,7 +410,9 @@ def test_an_endless_loop_leaves_time_for_the_others(built, assess, tmp_path):
 
 def test_an_endless_loop_of_calls_leaves_the_border_in_order(built, assess, tmp_path):
     endless = "def bracket(succeeds, *args):\n    while True: succeeds(1.0)"
-    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), LIMITS)
+    # Calls wait for each other, so on a busy machine the clock runs far ahead of the processor.
+    patient = replace(LIMITS, notebook=4 * LIMITS.notebook)
+    result = assess(submission(built, tmp_path / "bob.ipynb", extra=[endless]), patient)
     assert points(result) == FULL | {"q5": 0}
     assert all("TooSlow" in failed["hint"] for failed in result["questions"]["q5"]["failed"][:1])
 
