@@ -127,7 +127,8 @@ def run_sweep(
     Raises:
         TypeError: if a setting or a result is not something that JSON can hold.
     """
-    files = [folder / f"{_key(function, setting)}.json" for setting in settings]
+    code = [code_version(), function.__qualname__, _source(function)]
+    files = [folder / f"{_key([*code, dict(setting)])}.json" for setting in settings]
     kept = {i: result for i, file in enumerate(files) if (result := _read(file)) is not None}
     missing = [i for i in range(len(settings)) if i not in kept]
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,8 +151,7 @@ def _call(function: Callable[..., Any], i: int, setting: Setting) -> tuple[int, 
         torch.set_num_threads(threads)
 
 
-def _key(function: Callable[..., Any], setting: Setting) -> str:
-    identity = [code_version(), function.__qualname__, _source(function), dict(setting)]
+def _key(identity: list[Any]) -> str:
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -89,7 +89,7 @@ def attack_in_batches(
 
     Args:
         search: the attack on one batch; it tells the function how many rows take each step.
-        model: as the images, targets and bounds, what the attacks are given.
+        model: what the attacks are given, like the images, the targets and the bounds.
         steps: of the search at most, for the progress bar.
         batch_size: images attacked at once.
         progress: show a progress bar.

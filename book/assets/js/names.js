@@ -26,7 +26,9 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     nameTheme();
-    nameSliders();
-    new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
+    // Sliders come when the widgets are loaded; formulas change a page without any far more often.
+    if (document.querySelector("script[type='application/vnd.jupyter.widget-view+json']")) {
+      new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
+    }
   });
 })();
