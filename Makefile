@@ -19,7 +19,7 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides test test-quick test-variants lab lint check-site mutants assignments grade check-grading experiment clean
+.PHONY: help book slides test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
 
 help:
 	@echo "make book        build the book into _build/html"
@@ -30,6 +30,7 @@ help:
 	@echo "make lab         open the chapters in JupyterLab"
 	@echo "make lint        check style and types"
 	@echo "make check-site  open the built book in Chromium and check every page and every slide"
+	@echo "make check-bounds  bound 2,000 random models and 5,000 convolutions, and look for steeper places"
 	@echo "make mutants     break each core function and see a test fail"
 	@echo "make assignments build the graded assignments into _build/assignments"
 	@echo "make grade SUBMISSIONS=folder ASSIGNMENT=name  grade a folder of notebooks"
@@ -75,6 +76,10 @@ lint: $(READY)
 check-site: slides
 	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov -n auto tests/test_site_in_browser.py
 	@BLINDSPOTS_SLIDES=_build/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
+
+check-bounds: $(READY)
+	@BLINDSPOTS_RANDOM_MODELS=2000 BLINDSPOTS_RANDOM_CONVOLUTIONS=5000 \
+	  $(BIN)/python -m pytest --no-cov -n auto tests/test_random_models.py
 
 mutants: $(READY)
 	@$(BIN)/python -m tools.mutants $(OPTIONS)

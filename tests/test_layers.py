@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from blindspots import affine_minimum, convnet, mlp
 from blindspots.bounds.layers import (
@@ -137,7 +138,9 @@ class Strange(nn.Module):
         (nn.Sequential(nn.Linear(4, 2)), ValueError, "training mode"),
         (nn.Sequential(nn.Conv2d(1, 5, 1), nn.LocalResponseNorm(5)).eval(), None, "LocalResponse"),
         (Strange().eval(), None, "mul"),
-        (nn.Sequential(nn.Conv2d(1, 1, 3, padding="same")).eval(), None, "state the padding"),
+        (nn.Sequential(nn.Softplus(threshold=1)).eval(), None, "softplus jumps"),
+        (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)).eval(), None, "batch"),
+        (nn.Sequential(nn.Conv2d(3, 1, 3)).eval(), ValueError, "does not take images of shape"),
     ],
 )
 def test_what_is_not_known_is_refused(model, error, message):
@@ -145,16 +148,189 @@ def test_what_is_not_known_is_refused(model, error, message):
         layer_bounds(model, (1, 6, 6))
 
 
-@pytest.mark.slow
-def test_torchvision_networks_are_traced():
-    """A residual network, and one with overlapping pooling; thin ones, as the wide take minutes."""
-    from torchvision.models.resnet import BasicBlock, ResNet
+class Of(nn.Module):
+    """A model that is a function of its layers and of the image."""
 
-    model = ResNet(BasicBlock, [1, 1, 1, 1], num_classes=4, width_per_group=64).eval()
-    found = layer_bounds(model, (3, 16, 16), tight=False)
-    kinds = [layer.kind for layer in found.layers]
-    assert kinds.count("BatchNorm2d") == 12 and "AdaptiveAvgPool2d" in kinds
-    assert math.isfinite(found.bound) and found.bound > 0
+    def __init__(self, function, **layers):
+        super().__init__()
+        self.function = function
+        for name, layer in layers.items():
+            setattr(self, name, layer)
+
+    def forward(self, x):
+        return self.function(self, x)
+
+
+class Masked(Of):
+    def forward(self, x, mask=None):
+        return self.a(x) if mask is None else self.b(x)
+
+
+class Tenfold(nn.Sequential):
+    def forward(self, x):
+        return 10 * super().forward(x)
+
+
+def eye(n, scale):
+    layer = nn.Linear(n, n, bias=False)
+    nn.init.eye_(layer.weight).data.mul_(scale)
+    return layer
+
+
+def ones(inputs, outputs):
+    layer = nn.Linear(inputs, outputs)
+    nn.init.ones_(layer.weight)
+    return layer
+
+
+def constants(*numbers):
+    return nn.Parameter(torch.tensor(numbers).view(-1, 1, 1), requires_grad=False)
+
+
+@pytest.mark.parametrize(
+    "model, shape, bound",
+    [
+        (Of(lambda s, x: torch.cat([x, x], 1)), (3,), 2**0.5),
+        (Of(lambda s, x: torch.cat([x, x, s.a(x)], 1), a=eye(3, 2)), (3,), 6**0.5),
+        # (n, 1) + (n, k): what is added to all is repeated k times
+        (Of(lambda s, x: s.l(x) + s.z(x), l=ones(3, 1), z=eye(3, 1e-3)), (3,), 3.001),
+        (Of(lambda s, x: x - x.mean(1, keepdim=True)), (4,), 2),
+        (Masked(None, a=eye(3, 10), b=eye(3, 1)), (3,), 10),
+        (Tenfold(eye(3, 2)), (3,), 20),
+        (Of(lambda s, x: s.a(x.view(x.size(0), -1)), a=ones(12, 2)), (3, 2, 2), 24**0.5),
+        (Of(lambda s, x: x.mean((2, 3))), (3, 4, 4), 0.25),
+        (Of(lambda s, x: F.max_pool2d(x, 3, 2)), (3, 7, 7), 2),
+        (Of(lambda s, x: F.max_pool2d(x, 2)), (3, 7, 7), 1),
+        (Of(lambda s, x: F.adaptive_avg_pool2d(x, (1, 1))), (3, 7, 7), 1 / 7),
+        (Of(lambda s, x: (x - s.m) / s.d, m=constants(1.0, 2, 3), d=constants(0.5, 1, 0.25)), 0, 4),
+        (Of(lambda s, x: s.m * x, m=constants(0.5, -3.0, 1.0)), 0, 3),
+        (nn.ZeroPad2d((1, 2, 0, 1)), (1, 5, 5), 1),
+        (nn.ReplicationPad2d(1), (1, 5, 5), 2),  # a corner is there four times
+        (nn.ReflectionPad2d((1, 1, 0, 0)), (1, 5, 5), 2**0.5),
+        (nn.Conv2d(1, 1, 1, padding="same"), (1, 5, 5), None),
+        (nn.Conv2d(1, 1, 3, padding="valid"), (1, 5, 5), None),
+        (nn.Conv1d(1, 1, 3, padding=1), (1, 5), None),
+        (nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), (1, 8, 8), None),
+        (nn.Conv2d(1, 2, 3, stride=2, padding=1, padding_mode="circular"), (1, 8, 8), None),
+        (nn.Sequential(nn.Linear(3, 2)), (3,), None),
+        (nn.Linear(3, 2), (3,), None),
+        (nn.DataParallel(nn.Linear(3, 2)), (3,), None),
+        (nn.Sequential(*[eye(3, 1e-40)] * 12), (3,), 5e-324),  # not zero
+        (nn.Sequential(*[eye(3, 1e38)] * 12), (3,), math.inf),
+    ],
+)
+def test_what_the_model_computes_is_bounded(model, shape, bound):
+    """Exactly, in these cases."""
+    model, shape = model.eval(), shape or (3, 4, 4)
+    if bound is None:  # an affine map: its matrix is at hand
+        point = torch.zeros(1, *shape)
+        matrix = (
+            torch.autograd.functional.jacobian(model, point).flatten(-len(shape)).flatten(0, -2)
+        )
+        bound = torch.linalg.matrix_norm(matrix, 2).item()
+    assert layer_bounds(model, shape).bound == pytest.approx(bound, rel=1e-3)
+
+
+def hooked(model, kind):
+    if kind == "forward":
+        model[0].register_forward_hook(lambda module, given, out: 10 * out)
+    else:
+        model.register_forward_pre_hook(lambda module, given: (10 * given[0],))
+    return model
+
+
+def patched(model):
+    forward = model[0].forward
+    model[0].forward = lambda x: 10 * forward(x)
+    return model
+
+
+@pytest.mark.parametrize(
+    "model, message",
+    [
+        (Of(lambda s, x: (x, s.a(x)), a=eye(3, 10)), "returns tuple"),
+        (Of(lambda s, x: {"logits": s.a(x)}, a=eye(3, 10)), "returns dict.*logits alone"),
+        (Of(lambda s, x: x.argmax(1)), "a tensor of torch.int64"),
+        (hooked(nn.Sequential(eye(3, 1)), "forward"), "0 has a hook.*remove the hook"),
+        (hooked(nn.Sequential(eye(3, 1)), "before"), "the model has a hook"),
+        (patched(nn.Sequential(eye(3, 1))), "method of the layer '0' was replaced"),
+        (Of(lambda s, x: (x.mul_(10), x)[1]), "uses x after it was changed in place"),
+        (Of(lambda s, x: (F.relu_(x[:, :2]), x)[1]), "uses x after it was changed in place"),
+        (Of(lambda s, x: x if x.sum() > 0 else -x), "cannot be traced.*bound its parts"),
+        (Of(lambda s, x: F.dropout(x)), "it is random"),
+        (Of(lambda s, x: x - x.mean(0)), "depends on the others of its batch"),
+        (Of(lambda s, x: x * x.size(0)), "depends on the others of its batch"),
+        (Of(lambda s, x: s.a(x) * x, a=eye(3, 1)), "a product of two things"),
+        (Of(lambda s, x: 1 / x), "a division by what depends"),
+        (Of(lambda s, x: x / s.z, z=nn.Parameter(torch.zeros(()))), "not finite, or it divides"),
+        (Of(lambda s, x: x[:, [0, 0]]), "only numbers and slices"),
+        (Of(lambda s, x: x.sort(1).values), "cannot be bounded"),
+        (Of(lambda s, x: x + s.calls.add_(1), calls=nn.Buffer(torch.zeros(()))), "remembers"),
+        (nn.Sequential(eye(3, math.nan)), "layer '0'.*NaN"),
+    ],
+)
+def test_what_cannot_be_known_is_refused(model, message):
+    with pytest.raises((NotImplementedError, ValueError), match=message):
+        layer_bounds(model.eval(), (3,))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.nn.utils.weight_norm` is deprecated")
+def test_weights_that_a_hook_computes_are_those_of_the_next_call(generator):
+    """Just after `load_state_dict` the attribute still holds the weight of the last call."""
+
+    def chain():
+        first, last = nn.Linear(4, 4), nn.Linear(4, 3)
+        return nn.Sequential(nn.utils.weight_norm(first), nn.ReLU(), nn.utils.weight_norm(last))
+
+    steep, fresh = chain().eval(), chain().eval()
+    for parameter in steep.parameters():
+        parameter.data.mul_(5)
+    fresh.load_state_dict(steep.state_dict())
+    found = pair_bounds(fresh, (4,))
+    assert found.equal(pair_bounds(fresh, (4,)))
+    plain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 3)).eval()
+    with torch.no_grad():
+        steep(torch.zeros(1, 4))
+        for i in (0, 2):
+            plain[i].weight.copy_(steep[i].weight)
+    assert torch.allclose(found, pair_bounds(plain, (4,)))
+
+
+def test_a_chain_that_does_more_has_no_bounds_per_pair():
+    with pytest.raises(NotImplementedError, match="forward of its own"):
+        pair_bounds(Tenfold(eye(3, 1)).eval(), (3,))
+
+
+def test_the_radius_is_not_of_a_model_in_training_mode():
+    with pytest.raises(ValueError, match="training mode"):
+        certified_radius(nn.Sequential(nn.Dropout(), eye(3, 1)), torch.rand(2, 3), bound=1.0)
+
+
+def test_a_layer_that_is_called_twice_counts_twice():
+    layer = eye(3, 2)
+    assert layer_bounds(nn.Sequential(layer, layer).eval(), (3,)).bound == pytest.approx(4)
+    assert layer_bounds(Of(lambda s, x: s.a(s.a(x)), a=layer).eval(), (3,)).bound == pytest.approx(
+        4
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet")
+@pytest.mark.parametrize(
+    "name", ["alexnet", "vgg11", "resnet18", "densenet121", "mobilenet_v2", "googlenet"]
+)
+def test_torchvision_networks_are_bounded(name, generator):
+    from torchvision import models
+
+    options = {"aux_logits": False} if name == "googlenet" else {}
+    model = getattr(models, name)(num_classes=4, **options).eval()
+    if name in ("alexnet", "vgg11"):  # their wide layers take a minute
+        wide = next(m.in_features for m in model.classifier if isinstance(m, nn.Linear))
+        model.classifier = nn.Linear(wide, 4).eval()
+    shape = (3, 64, 64) if name == "alexnet" else (3, 32, 32)
+    found = layer_bounds(model, shape, tight=False)
+    assert len(found.layers) > 14
+    assert 0 < ratio(model, shape, generator, pairs=4) <= found.bound < math.inf
 
 
 def test_alexnet_has_three_poolings_of_factor_two():

@@ -133,3 +133,21 @@ def test_units_that_do_nothing(generator):
 def test_other_layers_are_refused(model):
     with pytest.raises(NotImplementedError, match="use layer_bounds"):
         lipsdp_bound(model)
+
+
+class Tenfold(nn.Sequential):
+    def forward(self, x):
+        return 10 * super().forward(x)
+
+
+def test_what_does_more_than_its_layers_is_refused():
+    layers = nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)
+    assert lipsdp_bound(nn.Sequential(*layers).eval()) > 0
+    with pytest.raises(NotImplementedError, match="forward of its own"):
+        lipsdp_bound(Tenfold(*layers).eval())
+    hooked = nn.Sequential(*layers).eval()
+    hooked[0].register_forward_hook(lambda module, given, out: 10 * out)
+    with pytest.raises(NotImplementedError, match="0 has a hook"):
+        lipsdp_bound(hooked)
+    with pytest.raises(ValueError, match="training mode"):
+        lipsdp_bound(nn.Sequential(*layers[:2], nn.Dropout(), layers[2]))

@@ -93,8 +93,36 @@ def test_fourier_is_exact_on_the_torus(generator, stride):
 
 
 def test_zero_weights_have_norm_zero():
-    assert dense_norm(torch.zeros(3, 2)) < 1e-100
-    assert conv_norm(torch.zeros(2, 2, 3, 3), (5, 5)) < 1e-100
+    assert dense_norm(torch.zeros(3, 2)) == 0
+    assert conv_norm(torch.zeros(2, 2, 3, 3), (5, 5)) == 0
+
+
+@pytest.mark.parametrize("scale", [5e-324, 1e-200, 1e200, 1e308])
+def test_neither_small_nor_large_weights_are_lost(scale):
+    """Their squares would be zero, or infinite."""
+    norm, weight = math.sqrt(2) * scale, torch.full((1, 2), scale, dtype=torch.float64)
+    assert norm <= dense_norm(weight) <= norm * (1 + 1e-9) + 1e-323
+    assert norm <= conv_norm(weight[:, :, None, None], (3, 3)) <= norm * (1 + 1e-9) + 1e-323
+
+
+def around(centre):
+    kernel = torch.full((1, len(centre), 3, 3), 9.0)
+    kernel[0, :, 1, 1] = torch.tensor(centre)
+    return kernel
+
+
+@pytest.mark.parametrize(
+    "weight, size, options, norm",
+    [
+        (torch.tensor([[[[1.0, -1.0]]]]), (1, 2), {}, math.sqrt(2)),
+        (around([0.0]), (1, 1), {"padding": 1}, 0),  # only the centre meets the picture
+        (around([2.0, 0.5]), (1, 1), {"padding": 1}, math.hypot(2, 0.5)),
+        (torch.ones(1, 3, 1, 1), (1, 1), {"stride": 2, "padding": 1}, 0),
+        (torch.ones(1, 1, 1, 1), (9, 9), {"stride": 20, "padding": 1}, 0),
+    ],
+)
+def test_maps_of_few_numbers_have_an_end(weight, size, options, norm):
+    assert conv_norm(weight, size, **options) == pytest.approx(norm, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +130,10 @@ def test_zero_weights_have_norm_zero():
     [
         (lambda: dense_norm(torch.zeros(2)), r"a matrix, got shape \(2,\)"),
         (lambda: dense_norm(torch.tensor([[torch.nan]])), "NaN"),
+        (lambda: dense_norm(torch.tensor([[1j]])), "complex"),
         (lambda: conv_norm(torch.ones(2, 2), (4, 4)), "four axes"),
+        (lambda: conv_norm(torch.ones(1, 1, 1, 1), (4, 4), stride=0), "must be positive"),
+        (lambda: conv_norm(torch.ones(1, 1, 1, 1), (4, 4), padding=-1), "not negative"),
         (lambda: conv_norm(torch.ones(3, 1, 1, 1), (4, 4), groups=2), "2 groups"),
         (lambda: conv_norm(torch.ones(1, 1, 5, 5), (4, 4)), r"kernel of \(5, 5\).*does not fit"),
     ],

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Float
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 from torch import Tensor
 from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
@@ -36,16 +36,31 @@ class Convolution(NamedTuple):
     def output_size(self) -> Pair:
         height, width = (
             (n + 2 * p - d * (k - 1) - 1) // s + 1
-            for n, p, d, k, s in zip(
-                self.input_size,
-                self.padding,
-                self.dilation,
-                self.kernel.shape[2:],
-                self.stride,
-                strict=True,
-            )
+            for n, k, s, p, d in zip(self.input_size, self.kernel.shape[2:], *self[2:], strict=True)
         )
         return height, width
+
+    @property
+    def fewest(self) -> int:
+        """The smaller one of the numbers of inputs and of outputs."""
+        outputs, inputs = self.kernel.shape[:2]
+        return min(inputs * math.prod(self.input_size), outputs * math.prod(self.output_size))
+
+    def without_idle_points(self) -> "Convolution":
+        """Set to zero those points of the kernel that lie on padding wherever the kernel stands."""
+        kernel = self.kernel.clone()
+        sizes = zip(self.input_size, self.output_size, kernel.shape[2:], *self[2:], strict=True)
+        for axis, (n, outputs, k, s, p, d) in enumerate(sizes, start=2):
+            places = s * torch.arange(outputs)[:, None] - p + d * torch.arange(k)
+            idle = ~((places >= 0) & (places < n)).any(dim=0)
+            kernel.index_fill_(axis, idle.nonzero()[:, 0], 0)
+        return self._replace(kernel=kernel)
+
+    def matrix(self) -> Float[Tensor, "out in"]:
+        """Write the layer as a matrix."""
+        shape = self.kernel.shape[1], *self.input_size
+        impulses = torch.eye(math.prod(shape), dtype=torch.float64).view(-1, *shape)
+        return F.conv2d(impulses, self.kernel, None, *self[2:]).flatten(1).T
 
 
 class _Band(NamedTuple):
@@ -74,30 +89,37 @@ class _Band(NamedTuple):
         return total
 
 
-def enclosed_square(layer: Convolution) -> float:
+def enclosed_square(layer: Convolution, bound: float) -> float:
     """Bound the squared norm of the layer itself: at most 0.1 % above it and never below.
 
     t I - W^T W is positive definite when its Cholesky decomposition exists. Completed in floating
     point, the decomposition proves it up to a rounding error that is bounded and added (Higham
-    2002, theorem 10.3; Rump 2006). The first t is just above a Lanczos estimate, and it grows until
-    the decomposition succeeds.
+    2002, theorem 10.3; Rump 2006). The first t is just above a Lanczos estimate. If that is too
+    low, t grows, at most to another bound, which is known; then bisection finds the least t that
+    can be proven.
+
+    Args:
+        layer: without idle points of the kernel, and not zero.
+        bound: of the squared norm, from elsewhere.
     """
-    if not layer.kernel.any():
-        return 0.0
     band = _gram_band(layer)
-    square = _estimated_square(layer)
-    definite = False
-    while not definite:
-        square *= 1 + SLACK
-        definite = _is_positive_definite(band, square)
+    # No entry of a matrix exceeds its norm, and every point of the kernel is an entry.
+    low = min(bound, max(_estimated_square(layer), layer.kernel.abs().max().item() ** 2))
+    step, square = SLACK, low * (1 + SLACK)
+    while square < bound:
+        if _is_positive_definite(band, square):
+            bound = square
+        else:
+            low, step = square, 2 * step
+        square = max(low * (1 + SLACK), min(low * (1 + step), math.sqrt(low * bound)))
     # In the decomposition of a matrix of this band each entry is a sum of at most `width` products,
-    # each at most `square`, and that many entries of a row are not zero.
+    # each at most `bound`, and that many entries of a row are not zero.
     width = (band.reach + 1) * band.side
-    decomposition = 4 * (width + 2) * (2 * width + 1) * ROUNDOFF * square
+    decomposition = 4 * (width + 2) * (2 * width + 1) * ROUNDOFF * bound
     absolute = layer.kernel.abs()
     largest = absolute.sum(dim=(1, 2, 3)).max() * absolute.sum(dim=(0, 2, 3)).max()
     products = 4 * layer.kernel.numel() * ROUNDOFF * largest.item()
-    return square + decomposition + products
+    return bound + decomposition + products
 
 
 def _gram_band(layer: Convolution) -> _Band:
@@ -179,10 +201,9 @@ def _is_positive_definite(band: _Band, shift: float) -> bool:
 
 
 def _estimated_square(layer: Convolution) -> float:
-    """The squared norm by Lanczos: very near, but it may be below."""
-    height, width = layer.input_size
-    shape = 1, layer.kernel.shape[1], height, width
-    geometry = layer.stride, layer.padding, layer.dilation
+    """The squared norm by Lanczos: very near, but it may be below; zero if that fails."""
+    shape = 1, layer.kernel.shape[1], *layer.input_size
+    geometry = layer[2:]
 
     def gram(vector: np.ndarray) -> np.ndarray:
         image = torch.from_numpy(np.ascontiguousarray(vector)).view(shape)
@@ -192,8 +213,9 @@ def _estimated_square(layer: Convolution) -> float:
 
     size = math.prod(shape)
     start = np.random.default_rng(0).standard_normal(size)
-    if size <= 2:
-        return float(np.abs(gram(np.ones(size))).max())
     operator = LinearOperator((size, size), matvec=gram, dtype=np.float64)
-    (square,) = eigsh(operator, k=1, v0=start, tol=1e-4, return_eigenvectors=False)
+    try:
+        (square,) = eigsh(operator, k=1, v0=start, tol=1e-4, return_eigenvectors=False)
+    except ArpackError:
+        return 0.0
     return float(square)

@@ -2,8 +2,6 @@
 
 import copy
 import math
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,15 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
 from torch.func import jacrev, vmap
-from torch.fx.passes.shape_prop import ShapeProp
-from torch.nn import functional as F
+from torch.fx.node import map_arg
 from tqdm.auto import tqdm, trange
 
-from blindspots.bounds._enclosure import ROUNDOFF, pair
-from blindspots.bounds.norms import conv_norm, dense_norm
-from blindspots.networks import evaluate, refuse_training_mode
-
-GELU_SLOPE = 1.12906  # above the largest derivative of GELU, 1.12890..., and of its tanh form
+from blindspots.bounds._rules import Seen, is_about_shapes, layer_bound, step_bound, times
+from blindspots.bounds._trace import examples, kind_of, refuse_other_forward, settle, steps
+from blindspots.bounds.norms import dense_norm
+from blindspots.networks import evaluate
 
 
 @dataclass(frozen=True)
@@ -59,10 +55,11 @@ def layer_bounds(
 ) -> NetworkBound:
     """Bound the Lipschitz constant of every layer, and of the network.
 
-    The model may be a chain or a graph with additions, concatenations and flattening, such as
-    torchvision's networks; it is traced, not run on images. A batch norm after a convolution is
-    bounded separately; `torch.nn.utils.fuse_conv_bn_eval` makes one layer of both, with a tighter
-    bound.
+    The model may be a chain or a graph with additions, concatenations, reshaping, pooling and
+    products with constants, such as torchvision's networks. It is traced, and asked: on random
+    images it must compute what its trace does, treat each image alone, and stretch no difference by
+    more than the bound. A batch norm after a convolution is bounded separately;
+    `torch.nn.utils.fuse_conv_bn_eval` makes one layer of both, with a tighter bound.
 
     Args:
         model: in evaluation mode.
@@ -72,33 +69,57 @@ def layer_bounds(
         progress: show a progress bar.
 
     Raises:
-        ValueError: if the model is in training mode.
-        NotImplementedError: for a layer whose Lipschitz constant is not known here. To skip it
-            would make the bound false.
+        ValueError: if the model is in training mode, does not take such images, returns anything
+            but one tensor of floating point numbers, or holds a NaN or an infinity.
+        NotImplementedError: for a layer or a step whose Lipschitz constant is not known here (to
+            skip it would make the bound false), for hooks, and for a model that cannot be traced or
+            is not a function of each image alone.
     """
-    refuse_training_mode(model)
-    traced = fx.symbolic_trace(model)
-    example = next(model.parameters(), torch.empty(0)).new_zeros(1, *input_shape)
-    ShapeProp(traced).propagate(example)
+    images = examples(model, input_shape)
     layers: list[LayerBound] = []
-    bounds: dict[fx.Node, float] = {}
-    for node in tqdm(list(traced.graph.nodes), disable=not progress, leave=False):
-        sources = [bounds[a] for a in node.all_input_nodes]
+    seen: dict[fx.Node, Seen] = {}
+    bound = 0.0
+    for node, module, values in tqdm(steps(model, images), disable=not progress, leave=False):
+        value = values[node]
+        sources = [seen[source] for source in node.all_input_nodes if source in seen]
         if node.op == "placeholder":
-            bounds[node] = 1.0
-        elif node.op == "get_attr":  # a constant
-            bounds[node] = 0.0
-        elif node.op == "call_module":
-            module = traced.get_submodule(node.target)
-            shape = _shape(node.all_input_nodes[0])
-            own = _module_bound(node.target, module, shape, tight)
-            layers.append(LayerBound(node.target, type(module).__name__, own, _shape(node)))
-            bounds[node] = _up(sources[0] * own)
+            bound = 1.0
         elif node.op == "output":
-            return NetworkBound(layers, sources[0])
+            bound = sources[0].bound
+        elif module is not None:
+            name = node.target.removeprefix("model.")
+            own = layer_bound(name, module, sources, value, tight)
+            layers.append(LayerBound(name, type(module).__name__, own, tuple(value.shape[1:])))
+            bound = times(sources[0].bound, own)
+        elif any(source.bound for source in sources) and not is_about_shapes(node):
+            known = values | seen
+            bound = step_bound(node, *map_arg((node.args, node.kwargs), known.get), value)
         else:
-            bounds[node] = _up(_function_bound(node, sources))
-    raise AssertionError("a traced graph ends in its output")
+            bound = 0.0  # a constant
+        if isinstance(value, Tensor) or _are_tensors(value):
+            seen[node] = Seen(value, bound)
+    _ask(model, images, bound)
+    return NetworkBound(layers, bound)
+
+
+def _are_tensors(value: Any) -> bool:
+    return isinstance(value, (tuple, list)) and any(isinstance(part, Tensor) for part in value)
+
+
+def _ask(model: nn.Module, images: Tensor, bound: float) -> None:
+    """Look whether the model itself stretches a small difference by more than the bound."""
+    for direction in (torch.ones_like(images), images.flip(0), images.roll(1, -1)):
+        with torch.no_grad():
+            moved = images + 0.1 * direction
+            before, after = model(images.clone()).double(), model(moved.clone()).double()
+        stretch = (after - before).norm().item()
+        allowed = bound * (moved.double() - images.double()).norm().item()
+        rounding = 1e-4 * max(before.norm().item(), after.norm().item())
+        if stretch > allowed * (1 + 1e-4) + rounding:
+            raise NotImplementedError(
+                f"the model stretches a difference by more than {bound:g}, the product of what is "
+                "known of its steps: one of them does something else"
+            )
 
 
 def pair_bounds(
@@ -115,18 +136,22 @@ def pair_bounds(
         tight: enclose the norms of convolutions.
 
     Raises:
-        NotImplementedError: if the last layer is not linear, and as `layer_bounds`.
+        NotImplementedError: if the model is no plain chain or its last layer is not linear, and as
+            `layer_bounds`.
     """
-    last = model[-1]
-    if not isinstance(last, nn.Linear):
+    refuse_other_forward(model)
+    settle(model, examples(model, input_shape))
+    *before, last = model
+    if not isinstance(last, nn.Linear) or kind_of(last) is not nn.Linear:
         raise NotImplementedError(
             f"the last layer must be linear, got {type(last).__name__}: use layer_bounds, whose "
             "bound times the square root of 2 holds for every pair"
         )
-    refuse_training_mode(model)
     rows = last.weight.detach().double().cpu()
-    differences = (rows[:, None] - rows).norm(dim=2) * (1 + 2 * rows.shape[1] * ROUNDOFF)
-    return differences * layer_bounds(model[:-1].eval(), input_shape, tight=tight).bound
+    norms = [[dense_norm((one - other)[None]) for other in rows] for one in rows]
+    bound = layer_bounds(nn.Sequential(*before).eval(), input_shape, tight=tight).bound
+    bounds = [[times(norm, bound) for norm in row] for row in norms]
+    return torch.tensor(bounds, dtype=torch.float64)
 
 
 def certified_radius(
@@ -161,6 +186,7 @@ def certified_radius(
     >>> certified_radius(model, torch.rand(3, 1, 8, 8), bound=bounds).shape
     torch.Size([3])
     """
+    settle(model, images[:1])
     model = copy.deepcopy(model).double()
     logits = evaluate(model, images.double())
     classes = logits.shape[1]
@@ -225,141 +251,3 @@ def lipschitz_lower_bound(
 def _jacobian_norms(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
     jacobians = vmap(jacrev(lambda image: model(image[None])[0]))(images)
     return torch.linalg.matrix_norm(jacobians.flatten(2), 2)
-
-
-def _shape(node: fx.Node) -> tuple[int, ...]:
-    return tuple(node.meta["tensor_meta"].shape[1:])
-
-
-def _up(number: float) -> float:
-    """Rounded outwards, after one operation."""
-    return number * (1 + 4 * ROUNDOFF)
-
-
-def _module_bound(name: str, module: nn.Module, shape: tuple[int, ...], tight: bool) -> float:
-    for kinds, rule in RULES.items():
-        if isinstance(module, kinds):
-            return rule(module, shape, tight)
-    raise NotImplementedError(
-        f"the layer {name!r} is a {type(module).__name__}, whose Lipschitz constant is not known "
-        "here: replace it, or bound the layers before and after it separately"
-    )
-
-
-def _linear(module: nn.Linear, shape: tuple[int, ...], tight: bool) -> float:
-    return dense_norm(module.weight)
-
-
-def _convolution(module: nn.Conv2d, shape: tuple[int, ...], tight: bool) -> float:
-    if module.padding_mode != "zeros" or isinstance(module.padding, str):
-        raise NotImplementedError(
-            f"a convolution with padding {module.padding!r} in mode {module.padding_mode!r} is not "
-            "known here: state the padding in numbers, of zeros"
-        )
-    return conv_norm(
-        module.weight,
-        pair(shape[1:]),
-        stride=pair(module.stride),
-        padding=pair(module.padding),
-        dilation=pair(module.dilation),
-        groups=module.groups,
-        tight=tight,
-    )
-
-
-def _batch_norm(
-    module: nn.modules.batchnorm._BatchNorm, shape: tuple[int, ...], tight: bool
-) -> float:
-    if module.running_var is None:
-        raise NotImplementedError(
-            "a batch norm without running statistics divides by those of the batch, and has no "
-            "Lipschitz constant: set track_running_stats"
-        )
-    scale = 1 / (module.running_var.double() + module.eps).sqrt()
-    if module.weight is not None:
-        scale = scale * module.weight.double().abs()
-    return scale.max().item() * (1 + 8 * ROUNDOFF)
-
-
-def _max_pool(module: nn.MaxPool2d, shape: tuple[int, ...], tight: bool) -> float:
-    return math.sqrt(_windows_of_a_pixel(module.kernel_size, module.stride, module.dilation))
-
-
-def _windows_of_a_pixel(kernel: Any, stride: Any, dilation: Any) -> int:
-    """How many windows one pixel can lie in, and so be the maximum of.
-
-    It lies in two windows at places of theirs that are equal modulo the stride.
-    """
-    most = 1
-    for points, s, d in zip(pair(kernel), pair(stride), pair(dilation), strict=True):
-        places = [u * d % s for u in range(points)]
-        most *= max(places.count(place) for place in places)
-    return most
-
-
-def _average_pool(module: nn.AvgPool2d, shape: tuple[int, ...], tight: bool) -> float:
-    if module.divisor_override is not None:
-        raise NotImplementedError(
-            "average pooling with divisor_override is not known here: use the default"
-        )
-    # At a border that does not count the zeros, or is rounded up, a window is smaller and a pixel
-    # weighs more; but never more than 1, as in max-pooling.
-    if (any(pair(module.padding)) and not module.count_include_pad) or module.ceil_mode:
-        return math.sqrt(_windows_of_a_pixel(module.kernel_size, module.stride, 1))
-    kernel = pair(module.kernel_size)
-    weight = torch.full((1, 1, *kernel), 1 / math.prod(kernel), dtype=torch.float64)
-    return conv_norm(
-        weight,
-        pair(shape[1:]),
-        stride=pair(module.stride),
-        padding=pair(module.padding),
-        tight=tight,
-    )
-
-
-def _adaptive_average_pool(
-    module: nn.AdaptiveAvgPool2d, shape: tuple[int, ...], tight: bool
-) -> float:
-    """Along each axis a matrix of averages; together their Kronecker product."""
-    norm = 1.0
-    for size, wanted in zip(shape[1:], pair(module.output_size), strict=True):
-        impulses = torch.eye(size, dtype=torch.float64)[:, None]
-        norm *= dense_norm(F.adaptive_avg_pool1d(impulses, wanted or size)[:, 0])
-    return norm
-
-
-def _constant(bound: float) -> Callable[[nn.Module, tuple[int, ...], bool], float]:
-    return lambda module, shape, tight: bound
-
-
-Rule = Callable[[Any, tuple[int, ...], bool], float]
-
-# By kind of layer, the module and the shape of its input in, a bound out.
-RULES: dict[Any, Rule] = {
-    nn.Linear: _linear,
-    nn.Conv2d: _convolution,
-    (nn.BatchNorm1d, nn.BatchNorm2d): _batch_norm,
-    nn.MaxPool2d: _max_pool,
-    nn.AvgPool2d: _average_pool,
-    nn.AdaptiveAvgPool2d: _adaptive_average_pool,
-    (nn.Flatten, nn.Dropout, nn.Dropout2d, nn.Identity): _constant(1),
-    (nn.ReLU, nn.ReLU6, nn.Tanh): _constant(1),
-    nn.Sigmoid: _constant(0.25),
-    nn.LeakyReLU: lambda module, shape, tight: max(1.0, abs(module.negative_slope)),
-    nn.GELU: _constant(GELU_SLOPE),
-    nn.Softmax: _constant(0.5),  # its Jacobian diag(p) - p p^T
-}
-
-
-def _function_bound(node: fx.Node, sources: list[float]) -> float:
-    """What a step of the graph without a layer of its own makes of the bounds on its inputs."""
-    if node.target in (operator.add, operator.iadd, torch.add, "add") and not node.kwargs:
-        return sum(sources) * (2 if len(sources) == 1 else 1)  # x + x
-    if node.target in (torch.cat, torch.concat):
-        return math.sqrt(sum(bound**2 for bound in sources))
-    if node.target in (torch.flatten, torch.relu, F.relu, "flatten", "view", "reshape", "relu"):
-        return sources[0]
-    raise NotImplementedError(
-        f"the step {node} ({node.target}) of the model is not known here: its Lipschitz constant "
-        "cannot be bounded"
-    )

@@ -2,7 +2,7 @@
 
 import math
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from blindspots.bounds._enclosure import ROUNDOFF
+from blindspots.bounds._trace import examples, kind_of, refuse_other_forward, settle
 from blindspots.bounds.norms import dense_norm
 
 #: Activations whose slope lies between zero and a number.
@@ -47,14 +48,15 @@ def lipsdp_bound(model: nn.Sequential) -> float:
             tanh units.
 
     Raises:
-        NotImplementedError: for a model of other layers.
+        ValueError: if the model is in training mode.
+        NotImplementedError: for a model of other layers, or one that does more than call them.
 
     References:
         Fazlyab et al., Efficient and accurate estimation of Lipschitz constants for deep neural
         networks (LipSDP-Neuron), NeurIPS 2019; they call a solver for semidefinite programs.
 
     >>> from blindspots import mlp
-    >>> model = mlp((64, 20, 20, 10), generator=torch.Generator().manual_seed(0))
+    >>> model = mlp((64, 20, 20, 10), generator=torch.Generator().manual_seed(0)).eval()
     >>> norms = [dense_norm(model[i].weight) for i in (1, 3, 5)]
     >>> lipsdp_bound(model) < 0.6 * (norms[0] / 4) * (norms[1] / 4) * norms[2]
     True
@@ -77,6 +79,7 @@ def lipsdp_pair_bounds(
         progress: show a progress bar.
 
     Raises:
+        ValueError: as `lipsdp_bound`, like the next.
         NotImplementedError: for a model of other layers.
     """
     chain = _chain(model)
@@ -100,21 +103,27 @@ class _Chain(NamedTuple):
 
 
 def _chain(model: nn.Sequential) -> _Chain:
-    layers = [m for m in model if not isinstance(m, (nn.Flatten, nn.Dropout, nn.Identity))]
+    """The chain that the model is when it is called; refused if it is none, or does more."""
+    refuse_other_forward(model)
+    # Nothing that flattening, dropout and the identity do changes a norm.
+    kinds: dict[Any, Any] = {m: kind_of(m) for m in model}
+    layers: list[Any] = [m for m in model if kinds[m] not in (nn.Flatten, nn.Dropout, nn.Identity)]
     linear, activations = layers[::2], layers[1::2]
     if (
         len(layers) < 3
         or len(layers) % 2 == 0
-        or not all(type(m) is nn.Linear for m in linear)
-        or not all(type(m) in SLOPES for m in activations)
+        or not all(kinds[m] is nn.Linear for m in linear)
+        or not all(kinds[m] in SLOPES for m in activations)
     ):
         raise NotImplementedError(
             f"LipSDP is for linear layers with {', '.join(k.__name__ for k in SLOPES)} between "
             f"them, got {', '.join(type(m).__name__ for m in layers)}: use layer_bounds"
         )
-    *weights, last = (m.get_parameter("weight").detach().double().cpu() for m in linear)
+    settle(model, examples(model, (linear[0].in_features,)))
+    *weights, last = (m.weight.detach().double().cpu() for m in linear)
     # A slope is a power of two, so multiplying by it is exact.
-    hidden = [w * SLOPES[type(a)] for w, a in zip(weights, activations, strict=True)]
+    slopes = [SLOPES[kinds[m]] for m in activations]
+    hidden = [weight * slope for weight, slope in zip(weights, slopes, strict=True)]
     return _Chain(hidden, last)
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from blindspots.bounds._enclosure import ROUNDOFF, Convolution, Pair, enclosed_square, pair
 
 EIGENVALUES = 10  # times the size of the matrix and ROUNDOFF: granted to LAPACK's eigenvalues
+SMALL = 64  # inputs or outputs of a convolution that is treated as a matrix
 
 
 def dense_norm(weight: Float[Tensor, "outputs inputs"]) -> float:
@@ -19,17 +21,15 @@ def dense_norm(weight: Float[Tensor, "outputs inputs"]) -> float:
     products, and ten times the size of the matrix and 2^-53 for the eigenvalues.
 
     Raises:
-        ValueError: if the weight is not a matrix, is empty or not finite.
+        ValueError: if the weight is not a matrix of real numbers, is empty or not finite.
 
     >>> 5 <= dense_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]])) < 5 + 1e-9
     True
     """
     if weight.ndim != 2:
         raise ValueError(f"a dense layer has a matrix, got shape {tuple(weight.shape)}")
-    matrix = _double(weight)
-    if len(matrix) > matrix.shape[1]:
-        matrix = matrix.T
-    return _outwards(_largest_eigenvalue(matrix[None]))
+    matrix, exponent = _scaled(_double(weight))
+    return _outwards(_matrix_square(matrix), exponent)
 
 
 def conv_norm(
@@ -59,7 +59,8 @@ def conv_norm(
     Tight, it is within 0.1 % of the norm of the layer itself: t I - W^T W is positive definite, by
     a Cholesky decomposition of its band, for a t just above a Lanczos estimate of the largest
     eigenvalue. Completed in floating point, the decomposition proves it up to a rounding error that
-    is bounded and added (Higham 2002, theorem 10.3; Rump 2006). It takes about
+    is bounded and added (Higham 2002, theorem 10.3; Rump 2006). The norm of a layer with few inputs
+    or outputs is that of its matrix. It takes about
     (channels * width)^3 * kernel^2 * height operations: moments for the layers of a small network,
     minutes for those of AlexNet.
 
@@ -73,8 +74,8 @@ def conv_norm(
         tight: the second bound.
 
     Raises:
-        ValueError: if the kernel does not fit into the padded image, or the weight is empty or not
-            finite.
+        ValueError: if the kernel does not fit into the padded image, a stride, dilation or size is
+            not positive or a padding negative, or the weight is empty, complex or not finite.
 
     >>> blur = torch.ones(1, 1, 3, 3)
     >>> print(f"{conv_norm(blur, (8, 8), padding=1):.2f}")
@@ -88,28 +89,80 @@ def conv_norm(
             f"a convolution has a weight of four axes, the first divisible by groups, got shape "
             f"{tuple(weight.shape)} and {groups} groups"
         )
-    layer = Convolution(kernel, input_size, pair(stride), pair(padding), pair(dilation))
+    layer = Convolution(kernel, pair(input_size), pair(stride), pair(padding), pair(dilation))
+    if min(*layer.input_size, *layer.stride, *layer.dilation) < 1 or min(layer.padding) < 0:
+        raise ValueError(
+            f"size, stride and dilation must be positive and padding not negative, got "
+            f"{layer.input_size}, {layer.stride}, {layer.dilation} and {layer.padding}"
+        )
     if min(layer.output_size) < 1:
         raise ValueError(
             f"a kernel of {tuple(kernel.shape[2:])} with dilation {dilation} does not fit into an "
             f"image of {input_size} with padding {padding}"
         )
-    parts = [layer._replace(kernel=part) for part in kernel.chunk(groups)]
-    bound = max(_outwards(_fourier_square(part)) for part in parts)
-    if not tight:
-        return bound
-    return min(bound, max(_outwards(enclosed_square(part)) for part in parts))
+    parts = layer.without_idle_points().kernel.chunk(groups)
+    return max(_group_norm(layer._replace(kernel=part), tight) for part in parts)
+
+
+def torus_norm(
+    weight: Float[Tensor, "outputs inputs kh kw"], size: Pair, stride: Pair, dilation: Pair
+) -> float:
+    """Bound the norm of a convolution whose input is continued periodically: once around a torus.
+
+    Args:
+        weight: of one group.
+        size: of the torus, multiples of the stride.
+        stride: of each axis, like the dilation.
+        dilation: distance of the kernel's points.
+    """
+    kernel, exponent = _scaled(_double(weight))
+    layer = Convolution(kernel, size, stride, (0, 0), dilation)
+    return _outwards(_fourier_square(layer), exponent)
 
 
 def _double(weight: Tensor) -> Tensor:
     """A copy in 64 bits on the CPU, which holds every 32-bit weight exactly."""
+    if weight.is_complex():
+        raise ValueError("the weight is complex: pass a real one")
     if weight.numel() == 0 or not weight.isfinite().all():
         raise ValueError("the weight is empty, or holds a NaN or an infinity")
     return weight.detach().double().cpu()
 
 
-def _outwards(square: float) -> float:
-    return math.sqrt(square) * (1 + 4 * ROUNDOFF)
+def _scaled(weight: Tensor) -> tuple[Tensor, int]:
+    """Divide by a power of two, exactly, so that no square over- or underflows."""
+    _, exponent = math.frexp(weight.abs().max().item())
+    return torch.from_numpy(np.ldexp(weight.numpy(), -exponent)), exponent
+
+
+def _outwards(square: float, exponent: int) -> float:
+    """The root of a square, times a power of two, rounded upwards; zero if there is nothing."""
+    if square == 0:
+        return 0.0
+    try:
+        return math.nextafter(
+            math.ldexp(math.sqrt(square) * (1 + 4 * ROUNDOFF), exponent), math.inf
+        )
+    except OverflowError:
+        return math.inf
+
+
+def _group_norm(layer: Convolution, tight: bool) -> float:
+    """The norm of a layer of one group without idle points of the kernel, bounded."""
+    if not layer.kernel.any():
+        return 0.0
+    kernel, exponent = _scaled(layer.kernel)
+    layer = layer._replace(kernel=kernel)
+    square = _fourier_square(layer)
+    if tight and layer.fewest <= SMALL:
+        square = min(square, _matrix_square(layer.matrix()))
+    elif tight:
+        square = min(square, enclosed_square(layer, square))
+    return _outwards(square, exponent)
+
+
+def _matrix_square(matrix: Tensor) -> float:
+    return _largest_eigenvalue((matrix.T if len(matrix) > matrix.shape[1] else matrix)[None])
 
 
 def _largest_eigenvalue(matrices: Tensor) -> float:

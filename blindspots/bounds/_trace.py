@@ -1,0 +1,182 @@
+"""What a model computes when it is called, step by step; refused where that cannot be known."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
+from torch.nn.utils.prune import BasePruningMethod
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
+
+from blindspots.networks import refuse_training_mode
+
+# Hooks that only renew the layer's weight, before it is read.
+RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)
+IMAGES = 3  # of the example with which a model is asked
+AGREEMENT = 1e-3  # relative, between results that differ by rounding
+
+
+class Step(NamedTuple):
+    """A step of the traced model.
+
+    Attributes:
+        node: of the graph; its target begins with the name of the layer, if it calls one.
+        module: the layer that it calls, if it calls one.
+        values: what this step and those before it computed for the images.
+    """
+
+    node: fx.Node
+    module: nn.Module | None
+    values: dict[fx.Node, Any]
+
+
+def examples(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
+    """Draw images for a model, which are not its own: always the same."""
+    if not input_shape or any(not isinstance(n, int) or n < 1 for n in input_shape):
+        raise ValueError(
+            f"input_shape is that of one image, such as (3, 224, 224), got {input_shape}"
+        )
+    numbers = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(0))
+    floating = (p for p in model.parameters() if p.is_floating_point())
+    return numbers.to(next(floating, numbers))
+
+
+@torch.no_grad()
+def settle(model: nn.Module, images: Tensor) -> None:
+    """Call a model once, which renews weights that hooks compute.
+
+    Raises:
+        ValueError: if it is in training mode, cannot take the images or gives anything but one
+            tensor of floating point numbers.
+        NotImplementedError: if there are hooks that may change what a layer computes.
+    """
+    refuse_training_mode(model)
+    refuse_hooks(model)
+    try:
+        output = model(images.clone())
+    except RuntimeError as error:
+        raise ValueError(
+            f"the model does not take images of shape {tuple(images.shape[1:])} ({error}): pass "
+            "the input_shape of one image, without the batch axis"
+        ) from error
+    if not (isinstance(output, Tensor) and output.is_floating_point()):
+        kind = (
+            f"a tensor of {output.dtype}" if isinstance(output, Tensor) else type(output).__name__
+        )
+        raise ValueError(
+            f"the model returns {kind}, not one tensor of floating point numbers: wrap it in a "
+            "module whose forward returns the logits alone"
+        )
+
+
+def refuse_hooks(model: nn.Module) -> None:
+    """Refuse hooks, except those by which PyTorch renews weights."""
+    for name, module in model.named_modules():
+        hooks = [*module._forward_pre_hooks.values(), *module._forward_hooks.values()]
+        if any(not isinstance(hook, RENEWING) for hook in hooks):
+            raise NotImplementedError(
+                f"{name or 'the model'} has a hook, which may change what it computes: remove the "
+                "hook, or write what it does into the model's forward"
+            )
+
+
+def refuse_other_forward(model: nn.Module) -> None:
+    """Refuse what is not a chain that is called layer by layer, whatever its class."""
+    if getattr(model.forward, "__func__", None) is not nn.Sequential.forward:
+        raise NotImplementedError(
+            f"the model must be a plain chain, got a {type(model).__name__} with a forward of its "
+            "own: use layer_bounds"
+        )
+
+
+class _Root(nn.Module):
+    """Calls the model with one argument, so that others keep their defaults."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x)
+
+
+class _Tracer(fx.Tracer):
+    """Stops at layers of PyTorch, as usual, and looks into all others."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return kind_of(m) is not None or super().is_leaf_module(m, module_qualified_name)
+
+
+def kind_of(module: nn.Module) -> type[nn.Module] | None:
+    """PyTorch's class of a layer that does what its class says; otherwise None."""
+    kind = type(module)
+    if parametrize.is_parametrized(module):  # then it is of a class made for it
+        kind = kind.__bases__[0]
+    own = vars(module)
+    patched = any(callable(getattr(kind, name, None)) for name in own)
+    known = kind.__module__.startswith("torch.nn.modules") and kind is not nn.Sequential
+    return kind if known and not patched else None
+
+
+@torch.no_grad()
+def steps(model: nn.Module, images: Tensor) -> Iterator[Step]:
+    """Go through what a model computes for the images, step by step.
+
+    Raises:
+        ValueError: as `settle`.
+        NotImplementedError: as `settle`, and if the model cannot be traced, does something else
+            when it is called, does not treat each image alone, or changes what it uses again.
+    """
+    settle(model, images)
+    model = copy.deepcopy(model)  # tracing may leave things in it
+    root = _Root(model.module if isinstance(model, nn.DataParallel) else model)
+    try:
+        graph = _Tracer().trace(root)
+    except Exception as error:  # whatever a foreign forward raises when it is given no numbers
+        raise NotImplementedError(
+            f"the model cannot be traced ({error}): its forward must not look at numbers to decide "
+            "what it does; bound its parts separately, or write it without such decisions"
+        ) from error
+    traced = fx.GraphModule(root, graph)
+    _compare(model, traced, images)
+    run = fx.Interpreter(traced, garbage_collect_values=False)
+    run.args_iter = iter([images.clone()])
+    versions: dict[fx.Node, int] = {}
+    for node in graph.nodes:
+        for used in node.all_input_nodes:
+            if used in versions and versions[used] != run.env[used]._version:
+                raise NotImplementedError(
+                    f"the step {node} uses {used} after it was changed in place: write the model "
+                    "without steps in place"
+                )
+        value = run.env[node] = run.run_node(node)
+        if isinstance(value, Tensor):
+            versions[node] = value._version
+        module = traced.get_submodule(node.target) if node.op == "call_module" else None
+        yield Step(node, module, run.env)
+
+
+def _compare(model: nn.Module, traced: fx.GraphModule, images: Tensor) -> None:
+    """Ask the model itself, together and one by one."""
+    whole = model(images.clone())
+    once_more = [model(images.clone()), traced(images.clone())]
+    if any(not _agree(whole, other) for other in once_more):
+        raise NotImplementedError(
+            "the model computes something else when it is called again, or than its trace: it is "
+            "random, or remembers what it saw"
+        )
+    if not _agree(whole, torch.cat([model(image[None]) for image in images.clone()])):
+        raise NotImplementedError(
+            "what the model computes of an image depends on the others of its batch: it must treat "
+            "each image alone"
+        )
+
+
+def _agree(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape:
+        return False
+    size = one.abs().max().nan_to_num().item() if one.numel() else 0
+    return torch.allclose(one, other, rtol=0, atol=AGREEMENT * size, equal_nan=True)
