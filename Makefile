@@ -34,7 +34,7 @@ help:
 	@echo "make mutants     break each core function and see a test fail"
 	@echo "make assignments build the graded assignments into _build/assignments"
 	@echo "make grade SUBMISSIONS=folder ASSIGNMENT=name  grade a folder of notebooks"
-	@echo "make check-grading  grade a class of thirty, half of which means no good"
+	@echo "make check-grading  grade a class of sixty, some of whom mean no good"
 	@echo "make experiment NAME=name  make stored results again, one of: $(EXPERIMENTS)"
 	@echo "make clean       remove everything that make has made"
 

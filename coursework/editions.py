@@ -24,6 +24,7 @@ import otter.assign
 import yaml
 from nbformat import NotebookNode
 
+from coursework.cells import plain
 from coursework.run_tests import HANDOUT, run_tests, set_up
 
 HERE = Path(__file__).resolve().parent
@@ -65,10 +66,14 @@ class Question(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """What grading an assignment takes. `tests` are the sources of Otter's test files."""
+    """What grading an assignment takes. `tests` are the sources of Otter's test files.
+
+    `cells` are those of the student edition, kind and source.
+    """
 
     name: str
     questions: list[Question]
+    cells: list[tuple[str, str]]
     setup: list[str]
     files: dict[str, str]
     tests: dict[str, str]
@@ -127,6 +132,7 @@ def build(master: Path, folder: Path) -> Assignment:
         assignment = Assignment(
             name=name,
             questions=_questions(notebook, student),
+            cells=[(cell.cell_type, cell.source) for cell in student.cells],
             setup=_setup(notebook),
             files=handout_files(),
             tests=tests,
@@ -163,6 +169,7 @@ def load(name: str, folder: Path = BUILD) -> Assignment:
         )
     content = json.loads(file.read_text(encoding="utf-8"))
     content["questions"] = [Question(**question) for question in content["questions"]]
+    content["cells"] = [(kind, source) for kind, source in content["cells"]]
     return Assignment(**content)
 
 
@@ -173,15 +180,14 @@ def solution_cells(name: str, folder: Path = BUILD) -> list[str]:
 
 
 def code_to_run(sources: list[str]) -> list[str]:
-    """Leave out the cells that are Otter's, unless something was written into them."""
-    lines = r"(?:\s*(?:#.*|import otter|grader = otter\.Notebook\(.*\)|grader\.check\w*\(.*\))?\n)*"
-    return [source for source in sources if not re.fullmatch(lines, source.rstrip() + "\n")]
+    """Leave out what is for the notebook alone."""
+    return [plain(source).code for source in sources]
 
 
 def defined_names(source: str) -> list[str]:
     """What a cell defines at its top level; nothing if it is not Python."""
     try:
-        statements = ast.parse(source).body
+        statements = ast.parse(plain(source).code).body
     except (SyntaxError, ValueError, RecursionError):
         return []
     names: list[str] = []

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -22,9 +23,10 @@ from blindspots import run_sweep
 from blindspots._resumable import fingerprint, whole_file
 from coursework import grade_one
 from coursework.editions import BUILD, HERE, Assignment, build, load, masters
+from coursework.handout.variants import normal
 from coursework.sandbox import Limits, isolation
 
-LONGEST = 60  # characters of an id; a file system takes 255 bytes, and four for a character
+LONGEST = 200  # bytes of an id in the name of a file, of which a file system takes 255
 GRADES = HERE.parent / "_build" / "grades"
 
 
@@ -61,10 +63,9 @@ def grade(
         )
     owners: dict[str, Path] = {}
     for file in files:
-        if (other := owners.setdefault(student_of(file), file)) != file:
-            raise ValueError(
-                f"{other.name} and {file.name} would both be {student_of(file)}'s: rename one"
-            )
+        student = harmless(normal(student_of(file)))
+        if (other := owners.setdefault(student, file)) != file:
+            raise ValueError(f"{other.name} and {file.name} would both be {student}'s: rename one")
     assignment = load(name)
     grader = grader_version(name)
     settings = [
@@ -84,15 +85,30 @@ def grade(
         )
     write_grades(folder / "grades.csv", assignment, results)
     for result in results:
-        with whole_file(folder / "feedback" / f"{result['student']}.md") as scratch:
+        with whole_file(folder / "feedback" / f"{harmless(result['student'])}.md") as scratch:
             scratch.write_text(feedback(assignment, result), encoding="utf-8")
     return results
 
 
 def student_of(file: Path) -> str:
-    """The id in a file's name, without what a spreadsheet or a file system might take amiss."""
-    stem = file.stem if file.suffix == ".ipynb" else file.name
-    return re.sub(r"^[^\w]+|[^\w.@+-]", "_", stem)[:LONGEST]
+    """The id in a file's name, as it is: the student's numbers follow from it."""
+    return file.stem if file.suffix == ".ipynb" else file.name
+
+
+def harmless(student: str) -> str:
+    """An id as the name of a file and as the cell of a spreadsheet, for which `=` is a formula.
+
+    Letters of all scripts stay, with their accents, and digits, spaces, apostrophes, `.`, `@`, `-`.
+    """
+    text = unicodedata.normalize("NFC", student)
+    name = "".join(
+        c if unicodedata.category(c)[0] in "LMN" or c in " .'’@+-" else "_" for c in text
+    )
+    name = re.sub(r"^[^\w]", "_", name)
+    if len(name.encode()) > LONGEST:
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        name = f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{digest}"
+    return name
 
 
 def grader_version(name: str) -> str:
@@ -112,10 +128,15 @@ def write_grades(file: Path, assignment: Assignment, results: Iterable[dict[str,
         for result in results:
             points = [result["questions"][q]["points"] for q in assignment.tests]
             possible = sum(result["questions"][q]["possible"] for q in assignment.tests)
-            remarks = [result["problem"] or "", "; ".join(result["notes"])]
-            table.writerow(
-                [result["student"], *points, sum(points), possible, "", written, *remarks]
-            )
+            notes = "; ".join([*result["remarks"], *result["notes"]])
+            remarks = [result["problem"] or "", quoted_cell(notes)]
+            student = harmless(result["student"])
+            table.writerow([student, *points, sum(points), possible, "", written, *remarks])
+
+
+def quoted_cell(text: str) -> str:
+    """Somebody else's words as a cell of a spreadsheet: no formula, no line of its own."""
+    return re.sub(r"\s+", " ", f"'{text}" if text[:1] in tuple("=+-@") else text)
 
 
 def feedback(assignment: Assignment, result: dict[str, Any]) -> str:
@@ -123,10 +144,16 @@ def feedback(assignment: Assignment, result: dict[str, Any]) -> str:
     questions = result["questions"]
     earned = sum(q["points"] for q in questions.values())
     possible = sum(q["possible"] for q in questions.values())
-    lines = [f"# {assignment.name.replace('_', ' ').capitalize()}: {result['student']}", ""]
+    lines = [
+        f"# {assignment.name.replace('_', ' ').capitalize()}: {harmless(result['student'])}",
+        "",
+    ]
     lines += [f"Tested questions: **{earned:g} of {possible:g} points**.", ""]
     if result["problem"]:
         lines += [f"Nothing could be tested: {result['problem']}.", ""]
+    if result["remarks"]:
+        lines += ["Not everything in the notebook was understood:", ""]
+        lines += [line for remark in result["remarks"] for line in quoted(remark)]
     for cell in result["stopped_cells"]:
         lines += ["A cell stopped before its end:", ""]
         lines += quoted(f"{cell['cell']} ...\n{cell['error']}")
@@ -194,9 +221,9 @@ def main() -> None:
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f"Nothing was graded: {error}.")
     for result in results:
-        if result["problem"] or result["notes"]:
-            remarks = [result["problem"], *result["notes"]]
-            print(f"{result['student']}: {'; '.join(filter(None, remarks))}")
+        remarks = [result["problem"], *result["remarks"], *result["notes"]]
+        if said := "; ".join(filter(None, remarks)):
+            print(f"{harmless(result['student'])}: {said}")
     print(f"{len(results)} submissions: {folder / 'grades.csv'}")
 
 

@@ -1,5 +1,7 @@
 """Grading one submission: its code runs in the sandbox, the tests run here."""
 
+import ast
+import contextlib
 import functools
 import json
 import re
@@ -9,19 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from coursework.cells import plain
 from coursework.editions import (
     BUILD,
     MASTERS,
     Assignment,
-    Question,
     code_to_run,
     defined_names,
     load,
     solution_cells,
 )
+from coursework.handout.variants import normal
 from coursework.run_tests import run_tests, set_up
 from coursework.sandbox import Limits, sandbox
 from coursework.sandboxed.wire import AnswerError, Peer, Stopped
+from coursework.written import written_answers
 
 LARGEST = 10 * 2**20  # bytes of a notebook
 SUSPICIOUS = (
@@ -40,7 +44,6 @@ SUSPICIOUS = (
     "subprocess",
     "allclose =",
 )
-UNTOUCHED = "_Type your answer here, replacing this text._"
 
 
 class Unusable(Exception):
@@ -55,7 +58,7 @@ def assess(
     Args:
         submission: the file.
         sha256: of its content; with `grader`, it tells whether an older result still holds.
-        student: whose it is, by the name of the file.
+        student: whose it is, by the name of the file; the student's numbers follow from it.
         name: of the assignment.
         grader: fingerprint of everything that grades.
         limits: see `Limits`.
@@ -69,11 +72,12 @@ def assess(
         "questions": {q: {"points": 0.0} | _nothing(q, assignment) for q in assignment.tests},
         "written": {},
         "stopped_cells": [],
+        "remarks": [],
         "notes": [],
     }
     try:
         cells = read_notebook(Path(submission))
-        result["written"] = written_answers(cells, assignment.questions)
+        result["written"] = written_answers(cells, assignment.cells, assignment.questions)
         sources = [source for kind, source in cells if kind == "code"]
         result["notes"] = notes(sources, student)
         names = {n for source in sources for n in defined_names(source)}
@@ -84,6 +88,7 @@ def assess(
         graded, stopped = _grade(assignment, student, sources, measured)
         result["questions"] = graded
         result["stopped_cells"] = stopped
+        result["remarks"] = remarks(sources, stopped)
     except Unusable as problem:
         result["problem"] = str(problem)
     except Exception as error:  # one file must not end the grading of the others
@@ -137,30 +142,29 @@ def read_notebook(file: Path) -> list[tuple[str, str]]:
     ]
 
 
-def written_answers(cells: list[tuple[str, str]], questions: list[Question]) -> dict[str, str]:
-    """The text below each question that a person grades, up to the mark of its end."""
-    answers = {}
-    for question in (q for q in questions if q.rubric is not None):
-        texts: list[str] = []
-        inside = False
-        for kind, source in cells:
-            if inside and re.search("<!-- (BEGIN|END) QUESTION -->", source):
-                break
-            if inside:
-                texts.append(source if kind == "markdown" else f"```python\n{source}\n```")
-            inside = inside or f"**{question.title}**" in source
-        text = "\n\n".join(t for t in texts if t.strip() != UNTOUCHED).strip()
-        answers[question.name] = text[:20_000]
-    return answers
-
-
 def notes(sources: list[str], student: str) -> list[str]:
     """What a person should look at. None of it changes a grade."""
     code = "\n".join(sources)
     found = [f"the notebook contains {word!r}" for word in SUSPICIOUS if word in code]
-    stated = re.findall(r"^STUDENT\s*=\s*[\"'](.*?)[\"']", code, re.M)
-    others = [s for s in stated if s.strip().lower() != student.lower()]
+    others = [s for s in map(_stated, sources) if s and normal(s) != normal(student)]
     return found + [f"STUDENT is {o[:60]!r} in the notebook, the file {student}'s" for o in others]
+
+
+def remarks(sources: list[str], stopped: list[dict[str, str]]) -> list[str]:
+    """What was not understood, for the student too."""
+    left_out = [line for source in sources for line in plain(source).left_out]
+    found = [f"{cell['cell']!r} stopped: {cell['error']}"[:200] for cell in stopped]
+    return found + ([f"left out: {', '.join(left_out)}"[:300]] if left_out else [])
+
+
+def _stated(source: str) -> str | None:
+    """The id that a cell gives to STUDENT."""
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+        for statement in ast.parse(plain(source).code).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id="STUDENT")], value=ast.Constant(str(name))):
+                    return name
+    return None
 
 
 def _nothing(question: str, assignment: Assignment) -> dict[str, Any]:
@@ -190,7 +194,7 @@ def _grade(
         peer = Peer(box.connection, [], trusting=False)
         try:
             for i, error in peer.call(0, assignment.files, to_run):
-                stopped.append({"cell": _first_line(to_run[i]), "error": str(error)})
+                stopped.append({"cell": _first_line(sources[i]), "error": str(error)})
             for name in (n for question in assignment.questions for n in question.names):
                 try:
                     answers[name] = peer.call(1, name)

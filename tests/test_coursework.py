@@ -5,6 +5,7 @@ A whole class, with its hostile members, is graded by `make check-grading`.
 
 import json
 import re
+import unicodedata
 from dataclasses import asdict, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -16,9 +17,10 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
-from coursework import editions, grade_class, grade_one, leaks, run_tests
+from coursework import cells, editions, grade_class, grade_one, leaks, run_tests, written
 from coursework.sandbox import Limits, isolation, sandbox
 from coursework.sandboxed.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
+from tools.check_grading import as_people_write
 
 pytestmark = pytest.mark.slow
 
@@ -467,11 +469,137 @@ def test_functions_are_called_across_the_border():
 
 
 def test_names_of_files_become_harmless():
-    names = [
-        grade_class.student_of(Path(n)) for n in ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf")
+    files = ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf", "<b>.ipynb", "A\u030angström.ipynb")
+    names = [grade_class.harmless(grade_class.student_of(Path(file))) for file in files]
+    assert names == ["ada", "_1+2", "a b", "x.pdf", "_b_", "Ångström"]
+    long = [grade_class.harmless("Å" * 120 + last) for last in "ab"]
+    assert long[0] != long[1] and max(len(name.encode()) for name in long) <= grade_class.LONGEST
+    assert grade_class.quoted_cell("=cmd()\nnext") == "'=cmd() next"
+
+
+IDS = [
+    "anne marie",
+    "o'brien",
+    "Ångström",
+    "A\u030angstro\u0308m",
+    "李四",
+    "नेहा",
+    "مريم",
+    "x" * 180,
+]
+
+
+@pytest.mark.parametrize("student", IDS)
+def test_any_id_gives_the_numbers_that_its_owner_has(built, assess, tmp_path, student):
+    """Composed or decomposed: file systems change that on the way."""
+    path = submission(built, tmp_path / f"{student}.ipynb", student=student)
+    other = "NFD" if unicodedata.is_normalized("NFC", student) else "NFC"
+    path = path.rename(tmp_path / f"{unicodedata.normalize(other, student)}.ipynb")
+    result = assess(path)
+    assert points(result) == FULL and result["notes"] == []
+
+
+def test_two_forms_of_one_id_are_one_student(tmp_path):
+    for name in ("Zoë.ipynb", "zoe\u0308.ipynb"):
+        (tmp_path / name).write_text("{}", encoding="utf-8")
+    with pytest.raises(ValueError, match="would both be zoë's"):
+        grade_class.grade(tmp_path, "networks", folder=tmp_path / "grades")
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_honest_notebook_gets_full_marks_however_it_is_written(built, assess, tmp_path, seed):
+    path = submission(built, tmp_path / "ada.ipynb")
+    nbformat.write(as_people_write(nbformat.read(path, 4), seed), path)
+    result = assess(path)
+    assert points(result) == FULL, result
+    assert result["problem"] is None and result["stopped_cells"] == [] and result["notes"] == []
+    assert any(remark.startswith("left out: ") for remark in result["remarks"])
+
+
+@pytest.mark.parametrize(
+    "source, code, left_out",
+    [
+        ("%matplotlib inline\nimport torch", "pass\nimport torch", ["%matplotlib inline"]),
+        ("files = !ls\ny = 2", "files = None\ny = 2", ["!ls"]),
+        ("%%time\ndef f():\n    return 1", "def f():\n    return 1", []),
+        ("%timeit -n 3 f(2)", "f(2)", []),
+        ("%%bash\nls", "pass", ["%%bash"]),
+        ("if True:\n    !ls\n    x = 1", "if True:\n    pass\n    x = 1", ["!ls"]),
+        ("torch.ones?\nx = 1", "pass\nx = 1", ["torch.ones?"]),
+        ("import otter, math\ngrader = otter.Notebook()", "import math\ngrader = None", []),
+        ('"""\n%magic in a text\n"""', '"""\n%magic in a text\n"""', []),
+        ("x = 1  # as it is", "x = 1  # as it is", []),
+        ("x = (", "x = (", []),
+    ],
+)
+def test_what_is_for_the_notebook_alone_is_left_out(source, code, left_out):
+    assert cells.plain(source) == (code, left_out)
+
+
+def test_a_cell_that_waits_costs_only_itself(built, assess, tmp_path):
+    waits = ["import time\ntime.sleep(10_000)", "input('ready? ')", "moved = 1"]
+    result = assess(submission(built, tmp_path / "ada.ipynb", extra=waits))
+    assert points(result) == FULL
+    stopped = [cell["error"] for cell in result["stopped_cells"]]
+    assert len(stopped) == 2 and "did nothing for" in stopped[0]
+    sleepy = "def bracket(*args):\n    import time\n    time.sleep(10_000)"
+    result = assess(submission(built, tmp_path / "eve.ipynb", extra=[sleepy]))
+    assert points(result) == FULL | {"q5": 0}
+    assert "did nothing for" in result["questions"]["q5"]["failed"][0]["hint"]
+
+
+def answered(built, answer, place):
+    """The handed-out notebook with the answer to its written question somewhere."""
+    notebook = nbformat.read(built[0] / "student/finding_blind_spots/finding_blind_spots.ipynb", 4)
+    heading = next(i for i, c in enumerate(notebook.cells) if "**Question 2" in c.source)
+    given = next(i for i in range(heading, 99) if "_Type your" in notebook.cells[i].source)
+    if place == "instead":
+        notebook.cells[given].source = answer
+    elif place == "below the mark":
+        notebook.cells[given].source += f"\n\n{answer}"
+    elif place == "in the question":
+        notebook.cells[heading].source += f"\n\n{answer}"
+        del notebook.cells[given]
+    elif place == "a cell of its own":
+        notebook.cells.insert(given + 1, nbformat.v4.new_markdown_cell(answer))
+    elif place == "code":
+        notebook.cells[given] = nbformat.v4.new_code_cell(f'"""{answer}"""')
+    elif place == "retouched heading":
+        cell = notebook.cells[heading]
+        cell.source = cell.source.replace("**Question 2", "## **Question 2 (mine)")
+        notebook.cells[given].source = answer
+    elif place == "one large cell":
+        texts = [c.source for c in notebook.cells[heading : given + 1]]
+        notebook.cells[heading].source = "\n\n".join([*texts[:-1], answer])
+        del notebook.cells[heading + 1 : given + 1]
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+PLACES = ["instead", "below the mark", "in the question", "a cell of its own", "code"]
+
+
+@pytest.mark.parametrize("place", [*PLACES, "retouched heading", "one large cell"])
+def test_a_written_answer_is_found_where_it_was_typed(built, place):
+    assignment = built[1]["finding_blind_spots"]
+    text = "By the inequality of Cauchy and Schwarz.\n\nSo the mean is at most the root."
+    typed = answered(built, text, place)
+    found = written.written_answers(typed, assignment.cells, assignment.questions)
+    assert all(line in found["q2"] for line in text.split("\n\n"))
+    assert "_Type your" not in found["q2"] and "Question" not in found["q2"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_handed_out_is_no_answer(built, name):
+    assignment = built[1][name]
+    answers = written.written_answers(assignment.cells, assignment.cells, assignment.questions)
+    assert answers and not any(answers.values())
+    typed = [
+        (kind, source.replace("_Type your answer here, replacing this text._", f"Answer {i}."))
+        for i, (kind, source) in enumerate(assignment.cells)
     ]
-    assert names == ["ada", "_1+2", "a_b", "x.pdf"]
-    assert len(grade_class.student_of(Path("Å" * 120 + ".pdf"))) == grade_class.LONGEST
+    found = written.written_answers(typed, assignment.cells, assignment.questions)
+    assert all(re.fullmatch(r"Answer \d+\.", text) for text in found.values())
+    assert len(set(found.values())) == len(found)
 
 
 def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):

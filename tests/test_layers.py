@@ -314,36 +314,6 @@ def test_a_layer_that_is_called_twice_counts_twice():
     )
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:The default weight initialization of GoogleNet")
-@pytest.mark.parametrize(
-    "name", ["alexnet", "vgg11", "resnet18", "densenet121", "mobilenet_v2", "googlenet"]
-)
-def test_torchvision_networks_are_bounded(name, generator):
-    from torchvision import models
-
-    options = {"aux_logits": False} if name == "googlenet" else {}
-    model = getattr(models, name)(num_classes=4, **options).eval()
-    if name in ("alexnet", "vgg11"):  # their wide layers take a minute
-        wide = next(m.in_features for m in model.classifier if isinstance(m, nn.Linear))
-        model.classifier = nn.Linear(wide, 4).eval()
-    shape = (3, 64, 64) if name == "alexnet" else (3, 32, 32)
-    found = layer_bounds(model, shape, tight=False)
-    assert len(found.layers) > 14
-    assert 0 < ratio(model, shape, generator, pairs=4) <= found.bound < math.inf
-
-
-def test_alexnet_has_three_poolings_of_factor_two():
-    from torchvision.models import alexnet
-
-    model = alexnet().eval()
-    model.classifier = nn.Sequential(nn.Dropout(), nn.Linear(9216, 4), nn.ReLU(inplace=True)).eval()
-    found = layer_bounds(model, (3, 64, 64), tight=False)
-    by_kind = {kind: [x.bound for x in found.layers if x.kind == kind] for kind in ("MaxPool2d",)}
-    assert by_kind == {"MaxPool2d": [2, 2, 2]}
-    assert found.bound == pytest.approx(math.prod(x.bound for x in found.layers), rel=1e-12)
-
-
 def test_a_folded_batch_norm_is_the_product_s_tighter_form(generator):
     """Convolution and normalisation as one layer stretch at most as much as one after the other."""
     convolution, norm = nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3)

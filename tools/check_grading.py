@@ -1,10 +1,13 @@
-"""Grade a class of thirty, half of which means no good; kill the grader once in the middle.
+"""Grade a class of sixty: honest people, who write as they like, and others who mean no good.
+
+The grader is killed once in the middle.
 
 Every grade must be as expected, no submission lost, and nothing left running.
 """
 
 import csv
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -15,13 +18,15 @@ from pathlib import Path
 
 import nbformat
 import psutil
+from nbformat import NotebookNode
 
 from coursework import editions, grade_one
+from coursework.grade_class import harmless
 from coursework.sandbox import isolation
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "finding_blind_spots"
-LONGEST = 100  # times what the model solution takes here and now, for the whole class
+LONGEST = 200  # times what the model solution takes here and now, for the whole class
 FULL = 19.0
 LIMITS = ["--notebook", "30", "--cell", "1", "--memory", str(3 * 2**29)]
 
@@ -57,6 +62,11 @@ for folder in (".", "..", "/", "/tmp", "/autograder/results"):
     except OSError:
         pass
 """
+DOZES = """
+def bracket(*args):
+    import time
+    time.sleep(10_000)
+"""
 MASTERS = f"""
 import pathlib
 exec(next(pathlib.Path({str(ROOT)!r}).glob("coursework/assignments/*.py")).read_text())
@@ -65,10 +75,54 @@ NOT_POOLED = ("(len(norms) * pixels)", "pixels")
 PER_PIXEL = ("(points - original).square().sum", "(points - original).square().mean")
 NOT_SCALED = ("norm * (change / norm)[lender]", "change[lender]")
 
+IDS = [
+    "anne marie",
+    "o'brien",
+    "Ångström",
+    "zoe\u0308",
+    "李四",
+    "नेहा",
+    "مريم",
+    "x" * 120,
+    "J. v. N.",
+]
+ABOVE = [
+    "%matplotlib inline",
+    "!pip install -q torch",
+    "%pip install torch",
+    "%load_ext autoreload\n%autoreload 2",
+    "!ls -l",
+    "torch.ones?",
+    "files = !ls",
+    "get_ipython().run_line_magic('matplotlib', 'inline')",
+]
+AROUND = ["%%time", "%%capture", "%%capture out"]
+BESIDE = ["print('checked')", "scratch = 1", "# done", "%time scratch = 2"]
+
+
+def as_people_write(notebook: NotebookNode, seed: int) -> NotebookNode:
+    """The same answers with magics, shell lines and code where people put them."""
+    rng = random.Random(seed)
+    for cell in notebook.cells:
+        if cell.cell_type != "code":
+            continue
+        if "otter.Notebook" in cell.source:
+            cell.source = f"{rng.choice(ABOVE)}\n{cell.source}\nimport math\nmoved = math.pi"
+        elif "grader.check" in cell.source and rng.random() < 0.6:
+            cell.source = f"{rng.choice(BESIDE)}\n{cell.source}\n{rng.choice(BESIDE)}"
+        elif "grader.check" in cell.source and rng.random() < 0.5:
+            cell.source = f"score = {cell.source}\nscore"
+        elif rng.random() < 0.4:
+            cell.source = f"{rng.choice(AROUND)}\n{cell.source}"
+        elif rng.random() < 0.6:
+            cell.source = f"{rng.choice(ABOVE)}\n{cell.source}"
+    return notebook
+
+
 Change = tuple[str, str]
 
 
-def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
+def class_of_sixty(folder: Path) -> dict[str, tuple[float, str]]:
     """Write the submissions; give each one's expected points, and words of its row or feedback."""
     solution, stub = (
         nbformat.read(editions.BUILD / place / f"{NAME}.ipynb", as_version=4)
@@ -93,6 +147,16 @@ def class_of_thirty(folder: Path) -> dict[str, tuple[float, str]]:
 
     for student in ("ada", "emmy", "sofia", "olga", "maryam", "hedy"):
         add(student, FULL, "19 of 19")
+    for i, student in enumerate([*IDS, *(f"honest{i}" for i in range(15))]):
+        add(student, FULL, "left out: ", "!ls")
+        file = folder / f"{student}.ipynb"
+        nbformat.write(as_people_write(nbformat.read(file, as_version=4), i), file)
+    add("sleeps", FULL, "did nothing for", "import time\ntime.sleep(10_000)")
+    add("asks", FULL, "stopped", "input('ready? ')")
+    add("dozes", FULL - 4, "did nothing for", DOZES)
+    add("unfinished", FULL, "SyntaxError", "def f(")
+    add("retries", FULL, "TooSlow", "while True: pass", "x = 1", "%%time\nx += 1")
+    add("another", FULL, "ZeroDivisionError", "1 / 0")
     for student in ("stub1", "stub2", "stub3"):
         nbformat.write(stub, folder / f"{student}.ipynb")
         expected[student] = 0.0, "not answered yet"
@@ -160,6 +224,7 @@ def defects(output: Path, expected: dict[str, tuple[float, str]]) -> list[str]:
     """What is not as it must be in the grades and the feedback."""
     with (output / "grades.csv").open(encoding="utf-8") as stream:
         rows = {row["student"]: row for row in csv.DictReader(stream)}
+    expected = {harmless(student): said for student, said in expected.items()}
     found = [f"{student} is lost" for student in expected.keys() - rows.keys()]
     found += [f"{student} was not expected" for student in rows.keys() - expected.keys()]
     for student, (points, says) in expected.items():
@@ -181,8 +246,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder, output = Path(scratch) / "class", Path(scratch) / "grades"
         folder.mkdir()
-        expected = class_of_thirty(folder)
-        assert len(expected) == 30
+        expected = class_of_sixty(folder)
+        assert len(expected) == 60
         finished = kill_in_the_middle(folder, output)
         print(f"Killed after {len(finished)} of {len(expected)} submissions; going on.", flush=True)
         if not wait_for(lambda: not ours(), 30):

@@ -1,6 +1,7 @@
 """Your own numbers: what differs from one student's copy of an assignment to another's."""
 
 import hashlib
+import unicodedata
 from typing import NamedTuple
 
 
@@ -18,8 +19,16 @@ class Variant(NamedTuple):
     target: int
 
 
+def normal(student: str) -> str:
+    """Write an id in one way: capitals, spaces and the form of accents do not matter.
+
+    Some systems write é as one character, some as two.
+    """
+    return unicodedata.normalize("NFC", " ".join(student.split()).lower())
+
+
 def variant(student: str) -> Variant:
-    """The numbers that belong to a student's id. Capitals and spaces around it do not matter.
+    """The numbers that belong to a student's id, however it is written; see `normal`.
 
     Raises:
         ValueError: if the id is empty.
@@ -29,7 +38,7 @@ def variant(student: str) -> Variant:
     >>> variant("ada") == variant("emmy")
     False
     """
-    name = student.strip().lower()
+    name = normal(student)
     if not name:
         raise ValueError("STUDENT is empty: set it to your id, the name of the file you hand in")
     if name == "your id":

@@ -19,11 +19,16 @@ import wire
 from IPython.core.interactiveshell import InteractiveShell
 
 PRINTED = 2**20  # characters that one cell or one call may print
+IDLE = 0.02  # share of a processor below which something waits, however busy the machine is
 LEAST = 8  # a function that was too slow again and again still gets this part of the first time
 
 
 class TooSlow(BaseException):
     """Raised in a cell or a call that takes too long; no `except Exception` holds it back."""
+
+
+class Waits(BaseException):
+    """Raised in a cell or a call that computes nothing."""
 
 
 class TooLong(BaseException):
@@ -52,7 +57,8 @@ class Patience:
 
     Seconds of the processor, so that a busy machine takes nothing away from anybody. A function
     that has used them up gets half as many when it is called again: an endless loop that is called
-    by many tests shall leave time for the other answers. It takes nothing away from them.
+    by many tests shall leave time for the other answers. It takes nothing away from them. What
+    hardly computes for as many seconds of the clock (it sleeps, or waits for a key) is ended too.
 
     Args:
         seconds: for each cell, and for each function's first call.
@@ -78,13 +84,24 @@ class Patience:
             else:
                 raise error
 
+        spent = time.process_time()
+
+        def look(number: int, frame: FrameType | None) -> None:
+            nonlocal spent
+            before, spent = spent, time.process_time()
+            if spent - before < IDLE * seconds and not (self.peer and self.peer.waiting):
+                raise Waits(f"did nothing for {seconds:.3g} seconds but wait")
+
         self.printed.left = PRINTED
         signal.signal(signal.SIGPROF, interrupt)
+        signal.signal(signal.SIGALRM, look)
         signal.setitimer(signal.ITIMER_PROF, seconds, 1.0)
+        signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def run_cells(
