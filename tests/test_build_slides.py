@@ -181,6 +181,11 @@ def test_what_a_mark_gets_wrong_is_said(mark, complaint):
     assert complaint in str(error.value)
 
 
+def test_tables_of_the_text_are_shown_with_their_numbers():
+    shown = build_slides.to_html("| a | b |\n| --- | --- |\n| c | {glue:text}`x` % |", {"x": "7"})
+    assert "<th>a</th>" in shown and "<td>7 %</td>" in shown
+
+
 def test_what_no_slide_can_show_is_said():
     mark = {"slide_type": "slide"}
     for text in ("see {eq}`eq-one`", "{glue:text}`other`", "```{warning}\nno\n```"):

@@ -27,7 +27,7 @@ def test_numbers_must_be_formatted_by_the_chapter(value):
 def test_numbers_in_words():
     assert words.percent(torch.tensor(0.25), 0) == "25 %"
     assert words.interval(torch.tensor([-0.25, 1.0]), "+.1f") == "[-0.2, +1.0]"
-    assert words.mean_interval(torch.tensor([1.0, 2.0, 3.0]), 1) == "2.0 [-0.5, 4.5]"
+    assert words.mean_interval(torch.tensor([1.0, 2.0, 3.0]), ".1f") == "2.0 [-0.5, 4.5]"
     assert words.span(torch.tensor([2.0, 1.0, 3.0]), ".0f") == "1 to 3"
     assert words.named({"FC10": torch.tensor(7.0)}, ".0f", " %") == "7 % (FC10)"
 

@@ -295,7 +295,8 @@ def parser() -> MarkdownIt:
     ) -> str:
         return box(tokens[index].info, tokens[index].content, env["glued"])
 
-    made = MarkdownIt("commonmark").use(dollarmath_plugin, renderer=formula, double_inline=True)
+    made = MarkdownIt("commonmark").enable("table")
+    made.use(dollarmath_plugin, renderer=formula, double_inline=True)
     made.add_render_rule("fence", fence)
     return made
 

@@ -51,13 +51,13 @@ def interval(ends: Iterable[Number], style: str = ".2f") -> str:
     return "[" + ", ".join(format(float(end), style) for end in ends) + "]"
 
 
-def mean_interval(runs: Tensor, digits: int = 2) -> str:
+def mean_interval(runs: Tensor, style: str = ".2f") -> str:
     """Write the mean of several runs, and its 95 % interval.
 
-    >>> mean_interval(Tensor([1.0, 2.0, 3.0]), 1)
+    >>> mean_interval(Tensor([1.0, 2.0, 3.0]), ".1f")
     '2.0 [-0.5, 4.5]'
     """
-    return f"{runs.mean():.{digits}f} {interval(seed_interval(runs), f'.{digits}f')}"
+    return f"{runs.mean():{style}} {interval(seed_interval(runs), style)}"
 
 
 def span(values: Iterable[Number], style: str = ".2f") -> str:
