@@ -87,14 +87,17 @@ def minimize_box(
     """
     lower, upper = _check(x0, lower, upper, history, max_iterations, gtol, ftol)
     rows = _start(fun, x0.detach(), lower, upper, history)
-    result = _allocate(x0)
+    like = rows.x, rows.value, rows.value, rows.settled, rows.iterations, rows.evaluations
+    result = BoxMinimum(*map(torch.empty_like, like))
     rounding = 2 * torch.finfo(x0.dtype).eps
     for iteration in range(max_iterations + 1):
         residual = (rows.x - (rows.x - rows.gradient).clamp(rows.lower, rows.upper)).abs().amax(1)
         converged = (residual <= gtol) | rows.settled
         finished = rows.running & (converged | rows.stuck | (iteration == max_iterations))
         if finished.any():
-            _record(result, rows, residual, converged, finished)
+            found = rows.x, rows.value, residual, converged, rows.iterations, rows.evaluations
+            for field, value in zip(vars(result).values(), found, strict=True):
+                field[rows.problem[finished]] = value[finished]
             rows = rows._replace(running=rows.running & ~finished)
             if not rows.running.any():
                 break
@@ -247,26 +250,6 @@ def _value_and_gradient(
             )
         (gradient,) = torch.autograd.grad(values.sum(), points)
     return values.detach(), gradient
-
-
-def _allocate(x0: Tensor) -> BoxMinimum:
-    number = torch.zeros(len(x0), dtype=torch.long, device=x0.device)
-    values = x0.new_zeros(len(x0))
-    return BoxMinimum(
-        torch.empty_like(x0), values, values.clone(), number > 0, number, number.clone()
-    )
-
-
-def _record(
-    result: BoxMinimum, rows: _Rows, residual: Tensor, converged: Tensor, finished: Tensor
-) -> None:
-    problem = rows.problem[finished]
-    result.x[problem] = rows.x[finished]
-    result.value[problem] = rows.value[finished]
-    result.projected_gradient[problem] = residual[finished]
-    result.converged[problem] = converged[finished]
-    result.iterations[problem] = rows.iterations[finished]
-    result.evaluations[problem] = rows.evaluations[finished]
 
 
 def _check(

@@ -13,7 +13,6 @@ from blindspots.attack._problem import (
     AdversarialImages,
     Found,
     Problem,
-    at_least_one,
     attack_in_batches,
     margin_at,
     select,
@@ -52,7 +51,6 @@ def nearest_attack(
     *,
     bounds: Bounds = (0.0, 1.0),
     projections: int = 30,
-    batch_size: int = 256,
     progress: bool = False,
 ) -> AdversarialImages:
     r"""Find the nearest image that the model takes for its target, or for any other class.
@@ -63,9 +61,7 @@ def nearest_attack(
     the decision boundary in the end. For an affine model this is exact. It comes nearer than
     `lbfgs_attack` and needs fewer gradients; it is not in the paper.
 
-    A row's result does not depend on the others in its batch. A batch that does not fit into the
-    memory is split. If `progress` is shown, Ctrl-C ends the attack with a warning and returns what
-    is finished; the other rows count as failed.
+    Batches, memory and Ctrl-C are treated as in `lbfgs_attack`.
 
     Args:
         model: in evaluation mode; maps images to logits, row by row. It is left as it is.
@@ -74,7 +70,6 @@ def nearest_attack(
             other than the one predicted now.
         bounds: lower and upper bound of every pixel.
         projections: at most; more come closer in networks with kinks.
-        batch_size: images attacked at once.
         progress: show a progress bar.
 
     Returns:
@@ -87,7 +82,8 @@ def nearest_attack(
             images are empty, outside the bounds or not finite; if targets are out of range or
             already predicted; or if shapes, devices or options do not fit.
     """
-    at_least_one(projections=projections, batch_size=batch_size)
+    if projections < 1:
+        raise ValueError(f"projections must be at least 1, got {projections}")
 
     def search(problem: Problem, on_step: Callable[[int], Any]) -> Found:
         spent = torch.zeros_like(problem.targets)
@@ -99,14 +95,7 @@ def nearest_attack(
         return found._replace(evaluations=found.evaluations + spent + 1)
 
     return attack_in_batches(
-        search,
-        model,
-        images,
-        targets,
-        steps=projections,
-        bounds=bounds,
-        batch_size=batch_size,
-        progress=progress,
+        search, model, images, targets, steps=projections, bounds=bounds, progress=progress
     )
 
 
