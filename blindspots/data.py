@@ -6,8 +6,6 @@ import shutil
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -163,9 +161,11 @@ def _download(folder: Path) -> None:
 
     (folder / RAW).mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
+    before = socket.getdefaulttimeout()
+    # torchvision sets no timeout of its own: behind a silent firewall it would wait for ever.
+    socket.setdefaulttimeout(20.0)
     try:
-        with _connection_timeout(20.0):
-            torchvision.datasets.MNIST(str(scratch), download=True)
+        torchvision.datasets.MNIST(str(scratch), download=True)
         for name in MNIST_MD5:
             os.replace(scratch / RAW / name, folder / RAW / name)
     except (RuntimeError, OSError) as error:
@@ -175,18 +175,8 @@ def _download(folder: Path) -> None:
             "BLINDSPOTS_DATA to a folder that holds MNIST/raw/train-images-idx3-ubyte and the rest"
         ) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-@contextmanager
-def _connection_timeout(seconds: float) -> Iterator[None]:
-    """torchvision sets no timeout of its own: behind a silent firewall it would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
         socket.setdefaulttimeout(before)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _mnist(folder: Path, split: Split) -> LabelledImages:

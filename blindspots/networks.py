@@ -94,10 +94,10 @@ def evaluate(
 
 
 def predict(
-    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"], *, batch_size: int = 1000
+    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"]
 ) -> Int[Tensor, "n"]:
     """Find the class with the largest logit (or other score), per image."""
-    return evaluate(model, images, batch_size=batch_size).argmax(dim=1)
+    return evaluate(model, images).argmax(dim=1)
 
 
 def margin(

@@ -1,7 +1,7 @@
 """Training, with the paper's weight decay in both of its readings."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -9,13 +9,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm, trange
+from tqdm.auto import trange
 
 from blindspots.data import LabelledImages
 from blindspots.networks import initialise
 
 Convention = Literal["half_squared_norm", "printed"]
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+BATCH_SIZE = 100  # images per update
+# The sparse autoencoder's wanted mean activation of every unit, and the factor of half the squared
+# norm of both its weight matrices.
+SPARSITY, AUTOENCODER_DECAY = 0.05, 1e-2
 
 
 def weight_decay_loss(
@@ -47,7 +52,7 @@ def weight_decay_loss(
     >>> weight_decay_loss(layer, [0.1], convention="printed").item()  # 0.1 * 6 / 2
     0.30000001192092896
     """
-    layers = _decayed_layers(model)
+    layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     if len(weight_decay) != len(layers) or min(weight_decay) < 0:
         raise ValueError(
             f"weight_decay {tuple(weight_decay)} does not fit a model with {len(layers)} linear or "
@@ -75,9 +80,8 @@ def fit(
     data: LabelledImages,
     *,
     weight_decay: Sequence[float],
-    convention: Convention = "half_squared_norm",
     steps: int = 10_000,
-    batch_size: int = 100,
+    batch_size: int = BATCH_SIZE,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
     progress: bool = False,
@@ -92,7 +96,6 @@ def fit(
         model: maps images to logits, on the device of the data.
         data: the training set.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
-        convention: see `weight_decay_loss`.
         steps: number of parameter updates.
         batch_size: images per update.
         learning_rate: the initial one.
@@ -100,14 +103,13 @@ def fit(
             the same number of threads.
         progress: show a progress bar.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+    def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(model(images), labels) + weight_decay_loss(model, weight_decay)
+
     model.train()
-    batches = _batches(data, steps, batch_size, generator)
-    for images, labels in tqdm(batches, total=steps, disable=not progress, leave=False):
-        loss = F.cross_entropy(model(images), labels)
-        loss = loss + weight_decay_loss(model, weight_decay, convention=convention)
-        _update(optimizer, schedule, loss)
+    batches = _batches(data, batch_size, generator)
+    _adam(model.parameters(), loss, batches, steps, learning_rate, progress)
     model.eval()
 
 
@@ -123,7 +125,6 @@ def fit_with_adversaries(
     refresh: int = 100,
     every: int = 10,
     steps: int = 10_000,
-    batch_size: int = 100,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
     progress: bool = False,
@@ -142,7 +143,7 @@ def fit_with_adversaries(
 
     Args:
         model: layers in sequence, which map images to logits, on the device of the data.
-        data: the training set.
+        data: the training set; each update learns from 100 images.
         attack: called with the layers above (in evaluation mode), what goes into them, and the true
             labels; returns what goes into them after the attack, in the same shape. Rows that it
             leaves alone are trained on as they are.
@@ -152,11 +153,8 @@ def fit_with_adversaries(
         examples: of the pool, per update, beside the images.
         refresh: examples replaced at once.
         every: steps between replacements; each replaces examples of one depth, in turn.
-        steps: number of parameter updates.
-        batch_size: images per update.
-        learning_rate: the initial one, which falls to zero along a cosine.
+        steps: see `fit`, like the learning rate and the progress.
         generator: source of all that is random here; the attack has to bring its own.
-        progress: show a progress bar.
 
     Raises:
         ValueError: if a depth is not below the last layer, or the pool is smaller than what is
@@ -171,17 +169,14 @@ def fit_with_adversaries(
             f"a pool of {pool_size} is too small to learn from {examples} and to replace {refresh} "
             "at once: make it larger"
         )
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     draw = partial(_draw, generator=generator)
     model.eval()
     pools = {}
     for depth in depths:
         first = data[draw(len(data), pool_size).to(data.labels.device)]
         pools[depth] = _features(model, depth, first.images), first.labels
-    batches = _batches(data, steps, batch_size, generator)
-    bar = tqdm(batches, total=steps, disable=not progress, leave=False)
-    for step, (images, labels) in enumerate(bar):
+
+    def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
         if step % every == 0:
             depth = depths[step // every % len(depths)]
             fresh = data[draw(len(data), refresh).to(labels.device)]
@@ -194,9 +189,11 @@ def fit_with_adversaries(
         found, truth = (part[chosen] for part in pools[depth])
         model.train()
         logits = torch.cat([model(images), model[depth:](found)])
-        loss = F.cross_entropy(logits, torch.cat([labels, truth]))
-        loss = loss + weight_decay_loss(model, weight_decay)
-        _update(optimizer, schedule, loss)
+        entropy = F.cross_entropy(logits, torch.cat([labels, truth]))
+        return entropy + weight_decay_loss(model, weight_decay)
+
+    batches = _batches(data, BATCH_SIZE, generator)
+    _adam(model.parameters(), loss, batches, steps, learning_rate, progress)
     model.eval()
 
 
@@ -260,59 +257,46 @@ def fit_sparse_autoencoder(
     encoder: nn.Linear,
     data: LabelledImages,
     *,
-    sparsity: float = 0.05,
-    sparsity_weight: float = 1.0,
-    weight_decay: float = 1e-2,
     steps: int = 10_000,
-    batch_size: int = 100,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
     progress: bool = False,
 ) -> None:
     """Train a layer of sigmoid units, without labels, as the encoder of a sparse autoencoder.
 
-    Minimises the cross-entropy of the reconstruction, summed over the pixels, plus
-    `sparsity_weight` times the sum over the units of KL(sparsity || the unit's mean activation in
-    the batch), plus weight decay on encoder and decoder. The decoder is thrown away. The paper says
-    no more than "autoencoder": sparsity, losses and the untied decoder are ours.
+    Minimises the cross-entropy of the reconstruction, summed over the pixels, plus the sum over the
+    units of KL(0.05 || the unit's mean activation in the batch of 100), plus weight decay of 0.01
+    on encoder and decoder. The decoder is thrown away. The paper says no more than "autoencoder":
+    sparsity, losses and the untied decoder are ours.
 
     Changes the encoder in place.
 
     Args:
         encoder: a linear layer from pixels to units; the sigmoid is applied here.
         data: the training set; its labels are not used.
-        sparsity: wanted mean activation of every unit, in (0, 1).
-        sparsity_weight: weight of the sparsity term.
-        weight_decay: factor of half the squared norm of both weight matrices.
-        steps: number of parameter updates.
-        batch_size: images per update.
-        learning_rate: the initial one.
+        steps: see `fit`, like the learning rate and the progress.
         generator: source of the order of the images and of the decoder's initial weights.
-        progress: show a progress bar.
-
-    Raises:
-        ValueError: if the sparsity is not in (0, 1).
     """
-    if not 0 < sparsity < 1:
-        raise ValueError(f"sparsity must lie strictly between 0 and 1, got {sparsity}")
     decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
     initialise(decoder.to(generator.device), generator)
     decoder.to(encoder.weight)
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    batches = _batches(data, steps, batch_size, generator)
-    for images, _ in tqdm(batches, total=steps, disable=not progress, leave=False):
+
+    def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
         pixels = images.flatten(1)
         code = torch.sigmoid(encoder(pixels))
         logits = decoder(code)
-        loss = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
+        total = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
         mean = code.mean(dim=0)
-        divergence = sparsity * (sparsity / mean).log()
-        divergence = divergence + (1 - sparsity) * ((1 - sparsity) / (1 - mean)).log()
-        loss = loss + sparsity_weight * divergence.sum()
+        divergence = SPARSITY * (SPARSITY / mean).log()
+        divergence = divergence + (1 - SPARSITY) * ((1 - SPARSITY) / (1 - mean)).log()
+        total = total + divergence.sum()
         for layer in (encoder, decoder):
-            loss = loss + weight_decay / 2 * layer.weight.square().sum()
-        _update(optimizer, schedule, loss)
+            total = total + AUTOENCODER_DECAY / 2 * layer.weight.square().sum()
+        return total
+
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    batches = _batches(data, BATCH_SIZE, generator)
+    _adam(parameters, loss, batches, steps, learning_rate, progress)
 
 
 def _features(model: nn.Sequential, depth: int, images: Tensor) -> Tensor:
@@ -328,16 +312,12 @@ def _draw(n: int, number: int, generator: torch.Generator) -> Tensor:
     return torch.randperm(n, generator=generator, device=generator.device)[:number]
 
 
-def _decayed_layers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
-    return [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-
-
 def _batches(
-    data: LabelledImages, steps: int, batch_size: int, generator: torch.Generator
+    data: LabelledImages, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """`steps` random batches; every image is used once before any is used again."""
+    """Random batches without end; every image is used once before any is used again."""
     order = torch.empty(0, dtype=torch.long, device=generator.device)
-    for _ in range(steps):
+    while True:
         while len(order) < batch_size:
             epoch = torch.randperm(len(data), generator=generator, device=generator.device)
             order = torch.cat([order, epoch])
@@ -345,12 +325,19 @@ def _batches(
         yield data.images[batch], data.labels[batch]
 
 
-def _update(
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    loss: Tensor,
+def _adam(
+    parameters: Iterable[nn.Parameter],
+    loss: Callable[[int, Tensor, Tensor], Tensor],
+    batches: Iterator[tuple[Tensor, Tensor]],
+    steps: int,
+    learning_rate: float,
+    progress: bool,
 ) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    schedule.step()
+    """Lower the loss, a function of step, images and labels, by Adam; the rate follows a cosine."""
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step in trange(steps, disable=not progress, leave=False):
+        optimizer.zero_grad()
+        loss(step, *next(batches)).backward()
+        optimizer.step()
+        schedule.step()
