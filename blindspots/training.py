@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tqdm.auto import trange
 
 from blindspots.data import LabelledImages
-from blindspots.networks import initialise
+from blindspots.networks import make_layer
 
 Convention = Literal["half_squared_norm", "printed"]
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -277,9 +277,8 @@ def fit_sparse_autoencoder(
         steps: see `fit`, like the learning rate and the progress.
         generator: source of the order of the images and of the decoder's initial weights.
     """
-    decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
-    initialise(decoder.to(generator.device), generator)
-    decoder.to(encoder.weight)
+    sizes = encoder.out_features, encoder.in_features
+    decoder = make_layer(nn.Linear, *sizes, generator=generator).to(encoder.weight)
 
     def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
         pixels = images.flatten(1)

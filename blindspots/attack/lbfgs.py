@@ -104,6 +104,9 @@ def search_penalty(problem: Problem, on_step: Callable[[int], Any], *, steps: in
     and the penalty wanted is where it is zero. `on_step` is told how many rows take each step.
     """
     images, first, (lower, upper) = problem.images, problem.first_margin, problem.bounds
+    minimize = partial(
+        minimize_box, lower=lower, upper=upper, history=HISTORY, gtol=TOLERANCE, ftol=TOLERANCE
+    )
     # The first penalty makes a tenth of the pixels' range as expensive as the margin at the image.
     penalty = first / ((0.1 * (upper - lower)) ** 2 * images.shape[1])
     # Both ends of the bracket: a penalty, the margin there and the size of the perturbation.
@@ -124,15 +127,7 @@ def search_penalty(problem: Problem, on_step: Callable[[int], Any], *, steps: in
             losses = F.cross_entropy(left.logits(points), left.targets[at], reduction="none")
             return weight[at] * squared_norm + losses
 
-        minimum = minimize_box(
-            objective,
-            latest[rows],
-            lower=lower,
-            upper=upper,
-            history=HISTORY,
-            gtol=TOLERANCE,
-            ftol=TOLERANCE,
-        )
+        minimum = minimize(objective, latest[rows])
         latest[rows] = minimum.x
         evaluations[rows] += minimum.evaluations
         with torch.no_grad():
