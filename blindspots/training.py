@@ -18,9 +18,7 @@ Convention = Literal["half_squared_norm", "printed"]
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 BATCH_SIZE = 100  # images per update
-# The sparse autoencoder's wanted mean activation of every unit, and the factor of half the squared
-# norm of both its weight matrices.
-SPARSITY, AUTOENCODER_DECAY = 0.05, 1e-2
+AUTOENCODER_DECAY = 1e-2  # factor of half the squared norm of both its weight matrices
 
 
 def weight_decay_loss(
@@ -257,6 +255,7 @@ def fit_sparse_autoencoder(
     encoder: nn.Linear,
     data: LabelledImages,
     *,
+    sparsity: float = 0.05,
     steps: int = 10_000,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
@@ -265,18 +264,24 @@ def fit_sparse_autoencoder(
     """Train a layer of sigmoid units, without labels, as the encoder of a sparse autoencoder.
 
     Minimises the cross-entropy of the reconstruction, summed over the pixels, plus the sum over the
-    units of KL(0.05 || the unit's mean activation in the batch of 100), plus weight decay of 0.01
-    on encoder and decoder. The decoder is thrown away. The paper says no more than "autoencoder":
-    sparsity, losses and the untied decoder are ours.
+    units of KL(sparsity || the unit's mean activation in the batch of 100), plus weight decay of
+    0.01 on encoder and decoder. The decoder is thrown away. The paper says no more than
+    "autoencoder": sparsity, losses and the untied decoder are ours.
 
     Changes the encoder in place.
 
     Args:
         encoder: a linear layer from pixels to units; the sigmoid is applied here.
         data: the training set; its labels are not used.
+        sparsity: wanted mean activation of every unit, in (0, 1).
         steps: see `fit`, like the learning rate and the progress.
         generator: source of the order of the images and of the decoder's initial weights.
+
+    Raises:
+        ValueError: if the sparsity is not in (0, 1).
     """
+    if not 0 < sparsity < 1:
+        raise ValueError(f"sparsity must lie strictly between 0 and 1, got {sparsity}")
     sizes = encoder.out_features, encoder.in_features
     decoder = make_layer(nn.Linear, *sizes, generator=generator).to(encoder.weight)
 
@@ -286,8 +291,8 @@ def fit_sparse_autoencoder(
         logits = decoder(code)
         total = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
         mean = code.mean(dim=0)
-        divergence = SPARSITY * (SPARSITY / mean).log()
-        divergence = divergence + (1 - SPARSITY) * ((1 - SPARSITY) / (1 - mean)).log()
+        divergence = sparsity * (sparsity / mean).log()
+        divergence = divergence + (1 - sparsity) * ((1 - sparsity) / (1 - mean)).log()
         total = total + divergence.sum()
         for layer in (encoder, decoder):
             total = total + AUTOENCODER_DECAY / 2 * layer.weight.square().sum()

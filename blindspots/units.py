@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from tqdm.auto import trange
 
 from blindspots.directions import haar_bases
 
@@ -158,6 +159,7 @@ def basis_test(
     k: int = 8,
     rotations: int = 999,
     generator: torch.Generator | None = None,
+    progress: bool = False,
 ) -> BasisTest:
     """Test whether the units are as coherent as a random basis: the paper's first claim.
 
@@ -177,14 +179,20 @@ def basis_test(
         k: number of top images per direction.
         rotations: number of random bases; the smallest p-value is 2 / (rotations + 1).
         generator: source of the random bases.
+        progress: show a progress bar.
 
     Raises:
         ValueError: if there are dead units, features that are not finite, or k or rotations is out
             of its range.
     """
-    several = {"": coherence}
     return basis_tests(
-        features, several, directions=directions, k=k, rotations=rotations, generator=generator
+        features,
+        {"": coherence},
+        directions=directions,
+        k=k,
+        rotations=rotations,
+        generator=generator,
+        progress=progress,
     )[""]
 
 
@@ -196,6 +204,7 @@ def basis_tests(
     k: int = 8,
     rotations: int = 999,
     generator: torch.Generator | None = None,
+    progress: bool = False,
 ) -> dict[Name, BasisTest]:
     """Run several tests on the same random bases, at hardly more cost than one; see `basis_test`.
 
@@ -216,7 +225,7 @@ def basis_tests(
     natural = {name: coherence(top) for name, coherence in coherences.items()}
     at_once = max(1, SORTED_AT_ONCE.get(features.device.type, 2**24) // (n * frame.shape[1]))
     scores = []
-    for start in range(0, rotations, at_once):
+    for start in trange(0, rotations, at_once, disable=not progress):
         number = min(at_once, rotations - start)
         bases = haar_bases(number, d, generator, features.dtype).to(features.device)
         top = top_images(features, bases @ frame, k=k)

@@ -134,6 +134,12 @@ def test_autoencoder_learns_sparse_features_without_labels(train, generator):
     assert before > 0.3 and 0.03 < after < 0.15
 
 
+@pytest.mark.parametrize("sparsity", [0.0, 1.0, -0.1])
+def test_sparsity_out_of_range(sparsity, train, generator):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        fit_sparse_autoencoder(nn.Linear(64, 3), train, sparsity=sparsity, generator=generator)
+
+
 def spoil(head, features, labels):
     """An attack that can be recognised."""
     return torch.full_like(features, 0.5)
