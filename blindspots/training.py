@@ -56,20 +56,17 @@ def weight_decay_loss(
             f"weight_decay {tuple(weight_decay)} does not fit a model with {len(layers)} linear or "
             "convolutional layers: give each one factor >= 0, input side first"
         )
-    if convention == "half_squared_norm":
-        terms = [
-            factor / 2 * torch.stack([p.square().sum() for p in layer.parameters()]).sum()
-            for factor, layer in zip(weight_decay, layers, strict=True)
-        ]
-    elif convention == "printed":
-        terms = [
-            factor * layer.weight.square().sum() / len(layer.weight)
-            for factor, layer in zip(weight_decay, layers, strict=True)
-        ]
-    else:
+    if convention not in ("half_squared_norm", "printed"):
         raise ValueError(
             f'convention {convention!r} is unknown: use "half_squared_norm" or "printed"'
         )
+    terms = []
+    for factor, layer in zip(weight_decay, layers, strict=True):
+        if convention == "printed":
+            terms.append(factor * layer.weight.square().sum() / len(layer.weight))
+        else:
+            squares = [p.square().sum() for p in layer.parameters()]
+            terms.append(factor / 2 * torch.stack(squares).sum())
     return torch.stack(terms).sum()
 
 

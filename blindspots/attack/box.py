@@ -153,24 +153,17 @@ def _iterate(
     held = (rows.x <= rows.lower) & (rows.gradient > 0)
     held |= (rows.x >= rows.upper) & (rows.gradient < 0)
     direction = _lbfgs_direction(rows, (~held).to(rows.x.dtype), newest=slot - 1)
-    x, value, gradient, accepted, spent = _backtrack(fun, rows, direction)
+    after, accepted = _backtrack(fun, rows, direction)
     stuck = torch.zeros_like(accepted)
     failed = rows.running & ~accepted
     if failed.any():
         # A row without a step starts over from the gradient; if it did so already, it is stuck.
         stuck[failed] = ~rows.steps[failed].flatten(1).any(dim=1)
         rows.steps[failed], rows.changes[failed] = 0, 0
-    rows.steps[:, slot] = x - rows.x
-    rows.changes[:, slot] = gradient - rows.gradient
-    return rows._replace(
-        x=x,
-        value=value,
-        gradient=gradient,
-        settled=accepted & (rows.value - value <= ftol * rows.value.abs().clamp(min=1)),
-        stuck=stuck,
-        iterations=rows.iterations + accepted,
-        evaluations=rows.evaluations + spent,
-    )
+    rows.steps[:, slot] = after.x - rows.x
+    rows.changes[:, slot] = after.gradient - rows.gradient
+    settled = accepted & (rows.value - after.value <= ftol * rows.value.abs().clamp(min=1))
+    return after._replace(settled=settled, stuck=stuck, iterations=rows.iterations + accepted)
 
 
 def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) -> Tensor:
@@ -210,31 +203,30 @@ def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) ->
 
 def _backtrack(
     fun: Callable[[Tensor, Tensor], Tensor], rows: _Rows, direction: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Shorten the step along the projected path, per row, until it decreases enough."""
+) -> tuple[_Rows, Tensor]:
+    """Shorten the step along the projected path until it decreases enough; say for which rows."""
     x, value, gradient = rows.x.clone(), rows.value.clone(), rows.gradient.clone()
-    spent = torch.zeros_like(rows.problem)
-    length = torch.ones_like(value)
+    evaluations, length = rows.evaluations.clone(), torch.ones_like(value)
     left = rows.running.nonzero()[:, 0]
     for _ in range(MAX_BACKTRACKS):
         trial = rows.x[left] + length[left, None] * direction[left]
         trial = trial.clamp(rows.lower[left], rows.upper[left])
         trial_value, trial_gradient = _value_and_gradient(fun, trial, rows.problem[left])
-        spent[left] += 1
+        evaluations[left] += 1
         slope = (rows.gradient[left] * (trial - rows.x[left])).sum(dim=1)
         good = (slope < 0) & (trial_value <= rows.value[left] + SUFFICIENT_DECREASE * slope)
         done = left[good]
         x[done], value[done], gradient[done] = trial[good], trial_value[good], trial_gradient[good]
         # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].
         excess = trial_value - rows.value[left] - slope
-        shorter = (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)
-        length[left] *= shorter
+        length[left] *= (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)
         left = left[~good]
         if len(left) == 0:
             break
     accepted = rows.running.clone()
     accepted[left] = False
-    return x, value, gradient, accepted, spent
+    after = rows._replace(x=x, value=value, gradient=gradient, evaluations=evaluations)
+    return after, accepted
 
 
 def _value_and_gradient(
