@@ -4,6 +4,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -116,18 +117,12 @@ def training_seconds(name: str, data: LabelledImages, *, seed: int = 0) -> float
 
 def _build(recipe: Recipe, data: LabelledImages, generator: torch.Generator) -> nn.Sequential:
     channels, height, width = data.images.shape[1:]
-    classes, activation = int(data.labels.max()) + 1, recipe.activation
+    classes = int(data.labels.max()) + 1
     if recipe.convolutional:
-        network = convnet(
-            (channels, height, width),
-            channels=recipe.hidden,
-            classes=classes,
-            activation=activation,
-            generator=generator,
-        )
+        make = partial(convnet, (channels, height, width), channels=recipe.hidden, classes=classes)
     else:
-        widths = channels * height * width, *recipe.hidden, classes
-        network = mlp(widths, activation=activation, generator=generator)
+        make = partial(mlp, (channels * height * width, *recipe.hidden, classes))
+    network = make(activation=recipe.activation, generator=generator)
     return network.to(data.images.device)
 
 
