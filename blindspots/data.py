@@ -86,11 +86,9 @@ def load_images(name: Source = "auto", *, split: Split) -> LabelledImages:
     `"auto"` takes what the variable `BLINDSPOTS_DATASET` names; without it, MNIST where it can be
     found or downloaded and the digits otherwise, with a warning that says so. MNIST is read from
     the folder `BLINDSPOTS_DATA` if that is set; otherwise from the user's cache
-    (`BLINDSPOTS_CACHE`), into which it is downloaded the first time. Its files are compared with
-    the published checksums.
+    (`BLINDSPOTS_CACHE`), into which it is downloaded the first time. Checksums are verified.
 
-    The digits are the 1,797 8x8 images that ship with scikit-learn: every fourth one is a test
-    image, the rest are for training.
+    The digits are the 1,797 8x8 images that ship with scikit-learn; every fourth is a test image.
 
     Raises:
         ValueError: for an unknown name or split, or a truncated, corrupted or foreign file.

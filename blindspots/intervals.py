@@ -13,8 +13,7 @@ Interval = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
 def wilson_interval(error: Float[Tensor, "*shape"], count: int) -> Interval:
     """Bound the error rate on all images from that on `count` independent ones (Wilson).
 
-    With a confidence of 95 %. It says nothing about another training of the network; see
-    `seed_interval` for that.
+    With a confidence of 95 %. For another training of the network see `seed_interval`.
 
     Args:
         error: observed shares, in [0, 1].
@@ -52,8 +51,7 @@ def seed_interval(
         runs: one result per run along the first axis: other seeds, hence other initial weights,
             images and targets. Their spread holds that of the images already.
         confidence: probability that such an interval holds the mean (or the new run), in (0, 1).
-        new_run: an interval for one further run, which is wider: the one to compare with a number
-            that somebody else measured once.
+        new_run: a wider interval, for one further run: to compare with what others measured once.
 
     Returns:
         Lower and upper ends, of the shape of one run.

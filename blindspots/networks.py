@@ -25,8 +25,7 @@ def mlp(
         widths: number of pixels, of units in each hidden layer, of classes; `(784, 100, 100, 10)`
             is the paper's FC100-100-10, `(784, 10)` its FC10.
         activation: makes one layer of nonlinearities; the paper's networks are sigmoid (Table 1).
-        generator: source of the initial weights (Glorot uniform; biases are zero). The network is
-            made on its device.
+        generator: source of the weights (Glorot uniform; biases are zero), and of their device.
 
     Raises:
         ValueError: if fewer than two widths are given, or one is not positive.
@@ -52,8 +51,7 @@ def convnet(
 ) -> nn.Sequential:
     """Make a small convolutional network: (3x3 convolution, activation, max-pooling)..., linear.
 
-    The paper names convolutional MNIST networks (section 3) without describing them; this one is
-    ours.
+    The paper names convolutional networks (section 3) without describing them; this one is ours.
 
     Args:
         input_shape: channels, height and width of one image.

@@ -72,8 +72,7 @@ def add_gaussian_noise(
 ) -> Float[Tensor, "n *shape"]:
     """Add independent Gaussian noise to every pixel: the control that must not fool a network.
 
-    The paper's noise rows (Tables 2 and 4) are almost surely not clipped, so nor is this by
-    default.
+    By default it is not clipped, as almost surely in the paper's rows of noise (Tables 2 and 4).
 
     Args:
         images: to be perturbed.
@@ -104,8 +103,7 @@ def add_equal_noise(
     Args:
         original: images without perturbation; the noise is added to them.
         perturbed: the same images with it.
-        bounds: clip to them, and enlarge the noise until what is left has that distortion; None
-            does not clip.
+        bounds: clip to them, with noise enlarged to keep that distortion; None does not clip.
         generator: source of the noise; it may be on another device than the images.
 
     Raises:

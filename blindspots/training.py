@@ -31,8 +31,7 @@ def weight_decay_loss(
 
     `"printed"` is the formula reported of the paper, the sum over the layers of
     `decay * sum(W**2) / k` with k the number of the layer's units. It does not reproduce Table 1.
-    `"half_squared_norm"`, `decay / 2 * (sum(W**2) + sum(b**2))`, does, for the three networks
-    without hidden layers.
+    `"half_squared_norm"`, `decay / 2 * (sum(W**2) + sum(b**2))`, does, without hidden layers.
 
     Args:
         model: its linear and convolutional layers are decayed, in the order of `modules()`.
@@ -40,8 +39,7 @@ def weight_decay_loss(
         convention: which of the two formulas.
 
     Raises:
-        ValueError: if there is not one factor per layer, one is negative, or the convention is
-            unknown.
+        ValueError: if there is not one factor >= 0 per layer, or the convention is unknown.
 
     >>> layer = nn.Linear(3, 2)
     >>> _ = nn.init.ones_(layer.weight), nn.init.ones_(layer.bias)
@@ -133,8 +131,7 @@ def fit_with_adversaries(
     Adversarial examples can also be found for the output of a layer in place of an image: the
     attack is then against the layers above, and these learn from it. Each depth has a pool of its
     own, and the steps take turns. The paper says that this was done, and that the higher layers'
-    examples were the more useful; sizes, rates and proportions, which are ours here, it does not
-    give. Adam is used as in `fit`.
+    examples were the more useful; sizes, rates and proportions are ours. Adam is used as in `fit`.
 
     Args:
         model: layers in sequence, which map images to logits, on the device of the data.
@@ -152,8 +149,7 @@ def fit_with_adversaries(
         generator: source of all that is random here; the attack has to bring its own.
 
     Raises:
-        ValueError: if a depth is not below the last layer, or the pool is smaller than what is
-            trained on or replaced at once.
+        ValueError: if a depth is not below the last layer, or more is drawn from a pool than it has.
     """
     if not depths or not all(0 <= depth < len(model) for depth in depths):
         raise ValueError(
@@ -211,8 +207,7 @@ def fit_to_convergence(
         data: the training set.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
         convention: see `weight_decay_loss`.
-        max_iterations: L-BFGS iterations, rounded up to tens; it stops earlier when the loss does
-            not fall any more.
+        max_iterations: of L-BFGS, rounded up to tens, unless the loss stops falling before.
         progress: show a progress bar.
 
     Returns:

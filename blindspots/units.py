@@ -27,8 +27,7 @@ class BasisTest:
         natural: coherence of every unit.
         rotated: coherence of every direction of every random basis.
         pvalue: of the mean over the units among the means over the random bases, two-sided.
-        superiority: probability, in [0, 1], that a unit is more coherent than a random direction,
-            ties counted half.
+        superiority: probability, in [0, 1], that a unit beats a random direction (ties: half).
     """
 
     natural: Float[Tensor, "m"]
@@ -52,8 +51,7 @@ def top_images(
     """Find the k images that reach farthest along each direction, the farthest first (section 3).
 
     For the units themselves the directions are `torch.eye(d)`. Among images with equal activations
-    (a ReLU unit that is silent on nearly all of them) the choice is arbitrary: shuffle the images
-    if their order means something.
+    (a ReLU unit that is mostly silent) the choice is arbitrary: shuffle images if they are ordered.
 
     Args:
         features: activations of n images.
@@ -182,8 +180,7 @@ def basis_test(
         progress: show a progress bar.
 
     Raises:
-        ValueError: if there are dead units, features that are not finite, or k or rotations is out
-            of its range.
+        ValueError: if units are dead, features not finite, or k or rotations out of range.
     """
     return basis_tests(
         features,

@@ -60,8 +60,7 @@ class AdversarialImages:
 
     Attributes:
         images: the adversarial images, inside the bounds; the original where the attack failed.
-        success: whether the model's predicted class is the target, or, without targets, another
-            than at the original.
+        success: whether the predicted class is the target or, without targets, has changed.
         distortion: root mean square change of a pixel; infinite where the attack failed.
         penalty: the penalty whose minimiser this is; zero where the attack failed.
         evaluations: gradient evaluations of the model.
@@ -86,8 +85,7 @@ def attack_in_batches(
 ) -> AdversarialImages:
     """Check the arguments, search batch by batch, and put together what is found.
 
-    A batch that does not fit into the memory is split. If `progress` is shown, Ctrl-C ends the
-    attack with a warning and returns what is finished; the other rows count as failed.
+    What does not fit into the memory, and Ctrl-C, are treated as `lbfgs_attack` says.
 
     Args:
         search: the attack on one batch; it tells the function how many rows take each step.

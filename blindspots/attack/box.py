@@ -73,8 +73,7 @@ def minimize_box(
     Raises:
         TypeError: if `x0` is not floating point of at least 32 bits.
         ValueError: if `x0` is not a non-empty matrix of finite numbers, a lower bound exceeds its
-            upper bound, an option is out of range, `fun` does not return one value per row, or its
-            value at the start is not finite.
+            upper, an option is out of range, or `fun` does not give one value per row, finite at x0.
 
     References:
         Bertsekas, Projected Newton methods for optimization problems with simple constraints,

@@ -35,8 +35,7 @@ def affine_minimum(
         The minima, in 64 bits, on the boundary itself, where the target's logit ties with another.
 
     Raises:
-        ValueError: if the model is not affine, or the target's class cannot be reached inside the
-            bounds.
+        ValueError: if the model is not affine, or a target's class has no image within the bounds.
     """
     weight, bias = _coefficients(model, images)
     points = images.flatten(1).double()

@@ -66,8 +66,7 @@ def nearest_attack(
     Args:
         model: in evaluation mode; maps images to logits, row by row. It is left as it is.
         images: floating point (32 bits or more), within the bounds.
-        targets: the wanted wrong class of each image. None asks for the nearest image of any class
-            other than the one predicted now.
+        targets: the wanted wrong class of each image; None for any but the one predicted now.
         bounds: lower and upper bound of every pixel.
         projections: at most; more come closer in networks with kinks.
         progress: show a progress bar.
@@ -104,8 +103,7 @@ def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int],
 
     A step linearises, at the present point, the logit differences that matter: the largest, and
     those that hold the last projection. It then goes to the point of the box nearest to the
-    *original* image that satisfies all of them. For an affine model this ends at the exact optimum
-    after a few steps.
+    *original* image that satisfies all of them. For an affine model a few steps find the optimum.
 
     In a network the gradient jumps at every kink of a ReLU or of max-pooling, and the best point
     lies on many kinks at once. So a normal is the running average of the gradients of its class,
@@ -225,8 +223,7 @@ def _start(problem: Problem) -> _Rows:
 def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Tensor, Tensor]:
     """Renew the normals of the rival ahead and of those that hold the point; add it if it is new.
 
-    Also returns the logit of each rival minus the target's (minus infinity for the others) and the
-    number of gradients taken.
+    Also returns each rival's logit minus the target's (-inf for the others), and gradients taken.
     """
     differences, gradient, ahead = _difference_gradient(problem, rows.x)
     known = rows.rival == ahead[:, None]

@@ -1,7 +1,6 @@
 """The paper's claims, the rule by which each is judged, and the evidence that chapters record.
 
-Whatever the book calls a verdict is given here, and nowhere else. The claims' words are data, in
-`claims.toml`.
+Whatever the book calls a verdict is given here, and nowhere else. `claims.toml` has the words.
 """
 
 import json
