@@ -73,7 +73,7 @@ def minimize_box(
     Raises:
         TypeError: if `x0` is not floating point of at least 32 bits.
         ValueError: if `x0` is not a non-empty matrix of finite numbers, a lower bound exceeds its
-            upper, an option is out of range, or `fun` does not give one value per row, finite at x0.
+            upper, an option is out of range, or `fun` gives no finite value, or not one per row.
 
     References:
         Bertsekas, Projected Newton methods for optimization problems with simple constraints,
@@ -84,7 +84,15 @@ def minimize_box(
     tensor([[0.5000, 1.0000],
             [0.0000, 0.2500]])
     """
-    lower, upper = _check(x0, lower, upper, history, max_iterations, gtol, ftol)
+    for name, number, least in (
+        ("history", history, 1),
+        ("max_iterations", max_iterations, 0),
+        ("gtol", gtol, 0),
+        ("ftol", ftol, 0),
+    ):
+        if not number >= least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
+    lower, upper = _check(x0, lower, upper)
     rows = _start(fun, x0.detach(), lower, upper, history)
     like = rows.x, rows.value, rows.value, rows.settled, rows.iterations, rows.evaluations
     result = BoxMinimum(*map(torch.empty_like, like))
@@ -243,15 +251,7 @@ def _value_and_gradient(
     return values.detach(), gradient
 
 
-def _check(
-    x0: Tensor,
-    lower: float | Tensor,
-    upper: float | Tensor,
-    history: int,
-    max_iterations: int,
-    gtol: float,
-    ftol: float,
-) -> tuple[Tensor, Tensor]:
+def _check(x0: Tensor, lower: float | Tensor, upper: float | Tensor) -> tuple[Tensor, Tensor]:
     """Refuse what cannot work; return the bounds as matrices of the shape of x0."""
     if x0.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"x0 must be float32 or float64, got {x0.dtype}: convert it first")
@@ -260,14 +260,6 @@ def _check(
             f"x0 must be a non-empty matrix of finite numbers, one row per problem, got shape "
             f"{tuple(x0.shape)}{'' if x0.isfinite().all() else ' with NaN or infinity'}"
         )
-    for name, number, least in (
-        ("history", history, 1),
-        ("max_iterations", max_iterations, 0),
-        ("gtol", gtol, 0),
-        ("ftol", ftol, 0),
-    ):
-        if not number >= least:
-            raise ValueError(f"{name} must be at least {least}, got {number}")
     try:
         low, high = (torch.as_tensor(b).to(x0).expand_as(x0) for b in (lower, upper))
     except RuntimeError as error:
