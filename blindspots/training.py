@@ -149,7 +149,7 @@ def fit_with_adversaries(
         generator: source of all that is random here; the attack has to bring its own.
 
     Raises:
-        ValueError: if a depth is not below the last layer, or more is drawn from a pool than fits.
+        ValueError: if a depth is not below the last layer, or a pool is smaller than what is drawn.
     """
     if not depths or not all(0 <= depth < len(model) for depth in depths):
         raise ValueError(

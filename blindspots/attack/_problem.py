@@ -115,7 +115,7 @@ def attack_in_batches(
                 raise
             done = sum(len(part.images) for part in parts)
             warnings.warn(f"interrupted: {done} of {len(images)} images are finished", stacklevel=3)
-            rest = images[done:].flatten(1)
+            rest = images[done:].detach().flatten(1)
             zero = rest.new_zeros(len(rest))
             parts.append(Found(rest, zero + torch.inf, zero, zero.long()))
     found = Found(*(torch.cat(field) for field in zip(*parts, strict=True)))
