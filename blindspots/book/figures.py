@@ -138,14 +138,12 @@ def search_curve(
     """Plot distortion against penalty, with successes and failures marked differently."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     axis.plot(penalties, distortions, color=GREY, zorder=1)
+    tried = list(zip(success, penalties, distortions, strict=True))
     for wanted, color, marker, name in (
         (True, RED, "o", "target predicted"),
         (False, BLUE, "s", "target not predicted"),
     ):
-        points = [
-            (p, d) for p, d, s in zip(penalties, distortions, success, strict=True) if s == wanted
-        ]
-        if points:
+        if points := [point for predicted, *point in tried if predicted == wanted]:
             axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
     axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
     axis.legend()
