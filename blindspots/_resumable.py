@@ -128,14 +128,13 @@ def run_sweep(
         TypeError: if a setting or a result is not something that JSON can hold.
     """
     code = [code_version(), function.__qualname__, _source(function)]
-    files = [folder / f"{_key([*code, dict(setting)])}.json" for setting in settings]
+    files = [folder / f"{_checksum([*code, dict(setting)])[:24]}.json" for setting in settings]
     kept = {i: result for i, file in enumerate(files) if (result := _read(file)) is not None}
     missing = [i for i in range(len(settings)) if i not in kept]
     folder.mkdir(parents=True, exist_ok=True)
     calls = (joblib.delayed(_call)(function, i, settings[i]) for i in missing)
     arriving = joblib.Parallel(return_as="generator_unordered")(calls)
-    bar = tqdm(total=len(settings), initial=len(kept), disable=not progress)
-    with bar:
+    with tqdm(total=len(settings), initial=len(kept), disable=not progress) as bar:
         for i, result in arriving:
             kept[i] = _write(files[i], settings[i], result)
             bar.update()
@@ -149,10 +148,6 @@ def _call(function: Callable[..., Any], i: int, setting: Setting) -> tuple[int, 
         return i, function(**setting)
     finally:
         torch.set_num_threads(threads)
-
-
-def _key(identity: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:24]
 
 
 def _source(function: Callable[..., Any]) -> str:
@@ -180,5 +175,5 @@ def _write(file: Path, setting: Setting, result: Any) -> Any:
     return result
 
 
-def _checksum(result: Any) -> str:
-    return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()
+def _checksum(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

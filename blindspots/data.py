@@ -6,8 +6,6 @@ import shutil
 import socket
 import tempfile
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -88,11 +86,9 @@ def load_images(name: Source = "auto", *, split: Split) -> LabelledImages:
     `"auto"` takes what the variable `BLINDSPOTS_DATASET` names; without it, MNIST where it can be
     found or downloaded and the digits otherwise, with a warning that says so. MNIST is read from
     the folder `BLINDSPOTS_DATA` if that is set; otherwise from the user's cache
-    (`BLINDSPOTS_CACHE`), into which it is downloaded the first time. Its files are compared with
-    the published checksums.
+    (`BLINDSPOTS_CACHE`), into which it is downloaded the first time. Checksums are verified.
 
-    The digits are the 1,797 8x8 images that ship with scikit-learn: every fourth one is a test
-    image, the rest are for training.
+    The digits are the 1,797 8x8 images that ship with scikit-learn; every fourth is a test image.
 
     Raises:
         ValueError: for an unknown name or split, or a truncated, corrupted or foreign file.
@@ -163,9 +159,11 @@ def _download(folder: Path) -> None:
 
     (folder / RAW).mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
+    before = socket.getdefaulttimeout()
+    # torchvision sets no timeout of its own: behind a silent firewall it would wait for ever.
+    socket.setdefaulttimeout(20.0)
     try:
-        with _connection_timeout(20.0):
-            torchvision.datasets.MNIST(str(scratch), download=True)
+        torchvision.datasets.MNIST(str(scratch), download=True)
         for name in MNIST_MD5:
             os.replace(scratch / RAW / name, folder / RAW / name)
     except (RuntimeError, OSError) as error:
@@ -175,18 +173,8 @@ def _download(folder: Path) -> None:
             "BLINDSPOTS_DATA to a folder that holds MNIST/raw/train-images-idx3-ubyte and the rest"
         ) from error
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-
-
-@contextmanager
-def _connection_timeout(seconds: float) -> Iterator[None]:
-    """torchvision sets no timeout of its own: behind a silent firewall it would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
         socket.setdefaulttimeout(before)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _mnist(folder: Path, split: Split) -> LabelledImages:

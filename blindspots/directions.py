@@ -124,13 +124,11 @@ def aligned_directions(
         generator: source of the random vectors; it may be on another device than the gradients.
 
     Returns:
-        The directions of every image along the second axis, computed in 64 bits and of the type of
-        the gradients.
+        The directions of each image along the second axis, computed in 64 bits, typed as the input.
 
     Raises:
         TypeError: if the gradients are not floating point.
-        ValueError: if k is not between one and the number of pixels, or a gradient is zero or not
-            finite.
+        ValueError: if k is not in 1..pixels, or a gradient is zero or not finite.
 
     References:
         Tramèr et al., The space of transferable adversarial examples (2017), arXiv:1704.03453,

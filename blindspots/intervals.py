@@ -6,47 +6,44 @@ from jaxtyping import Float
 from scipy import special
 from torch import Tensor
 
+CONFIDENCE = 0.95  # probability that an interval holds the true rate
 Interval = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
 
 
-def wilson_interval(
-    error: Float[Tensor, "*shape"], count: int, *, confidence: float = 0.95
-) -> Interval:
+def wilson_interval(error: Float[Tensor, "*shape"], count: int) -> Interval:
     """Bound the error rate on all images from that on `count` independent ones (Wilson).
 
-    It says nothing about another training of the network; see `seed_interval` for that.
+    With a confidence of 95 %. For another training of the network see `seed_interval`.
 
     Args:
         error: observed shares, in [0, 1].
         count: number of images that each was measured on.
-        confidence: probability that such an interval holds the true rate, in (0, 1).
 
     Returns:
         Lower and upper ends, in [0, 1], of the shape of `error`.
 
     Raises:
-        ValueError: if a share or the confidence is out of its range, or the count is not positive.
+        ValueError: if a share is out of its range, or the count is not positive.
 
     >>> import torch
     >>> low, high = wilson_interval(torch.tensor(0.059), 256)
     >>> print(f"{low:.3f} to {high:.3f}")
     0.036 to 0.095
     """
-    _check_confidence(confidence)
     if count < 1 or not ((error >= 0) & (error <= 1)).all():
         raise ValueError(
             f"need shares in [0, 1] of at least one image, got {error.min():g} to "
             f"{error.max():g} of {count}"
         )
     share = error.double()
-    z2 = float(special.ndtri((1 + confidence) / 2)) ** 2 / count
+    z2 = float(special.ndtri((1 + CONFIDENCE) / 2)) ** 2 / count
     middle = (share + z2 / 2) / (1 + z2)
     half = (z2 * share * (1 - share) + (z2 / 2) ** 2).sqrt() / (1 + z2)
     return (middle - half).clamp(min=0), (middle + half).clamp(max=1)
 
 
 def seed_interval(
-    runs: Float[Tensor, "runs *shape"], *, confidence: float = 0.95, new_run: bool = False
+    runs: Float[Tensor, "runs *shape"], *, confidence: float = CONFIDENCE, new_run: bool = False
 ) -> Interval:
     """Bound the mean over all seeds, or one further run, from a few runs (Student's t).
 
@@ -54,8 +51,7 @@ def seed_interval(
         runs: one result per run along the first axis: other seeds, hence other initial weights,
             images and targets. Their spread holds that of the images already.
         confidence: probability that such an interval holds the mean (or the new run), in (0, 1).
-        new_run: an interval for one further run, which is wider: the one to compare with a number
-            that somebody else measured once.
+        new_run: a wider interval, for one further run: to compare with what others measured once.
 
     Returns:
         Lower and upper ends, of the shape of one run.
@@ -68,9 +64,9 @@ def seed_interval(
     >>> print(f"{low:.2f} to {high:.2f}")
     -0.05 to 0.45
     """
-    _check_confidence(confidence)
-    number = len(runs)
-    if number < 2:
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
+    if (number := len(runs)) < 2:
         raise ValueError(f"need at least two runs to see their spread, got {number}")
     runs = runs.double()
     t = float(special.stdtrit(number - 1, (1 + confidence) / 2))
@@ -78,26 +74,25 @@ def seed_interval(
     return runs.mean(dim=0) - half, runs.mean(dim=0) + half
 
 
-def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> float:
+def share_bound(shares: Float[Tensor, "n"]) -> float:
     r"""Bound the mean share over all images from above, given the shares of some (Hoeffding).
 
-    A share may itself be an average, such as that of many noises on one image: it does not matter
-    how it is distributed, only that it lies between 0 and 1. With m the mean of the n shares, the
-    bound is the largest p for which
+    With a confidence of 95 %. A share may itself be an average, such as that of many noises on one
+    image: it does not matter how it is distributed, only that it lies between 0 and 1. With m the
+    mean of the n shares, the bound is the largest p for which
 
     .. math::
 
         m \ln \frac{m}{p} + (1 - m) \ln \frac{1 - m}{1 - p} \le \frac{1}{n} \ln \frac{1}{\alpha} ,
 
-    where alpha is one minus the confidence, after Hoeffding's inequality in its sharper form. With
-    all shares zero it is the exact bound for n images without a single hit.
+    where alpha is 5 %, after Hoeffding's inequality in its sharper form. With all shares zero it is
+    the exact bound for n images without a single hit.
 
     Args:
         shares: of independent images, in [0, 1].
-        confidence: probability that the bound holds, in (0, 1).
 
     Raises:
-        ValueError: if there are no shares, one is out of its range, or the confidence is.
+        ValueError: if there are no shares, or one is out of its range.
 
     References:
         Hoeffding, Probability inequalities for sums of bounded random variables (1963), theorem 1.
@@ -106,12 +101,10 @@ def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> floa
     >>> f"{share_bound(torch.zeros(300)):.4f}"  # the rule of three: 3 / 300
     '0.0099'
     """
-    _check_confidence(confidence)
     if len(shares) == 0 or not ((shares >= 0) & (shares <= 1)).all():
         raise ValueError("need shares in [0, 1] of at least one image, and no others")
     mean = shares.double().mean().item()
-    allowed = -math.log1p(-confidence) / len(shares)
-
+    allowed = -math.log1p(-CONFIDENCE) / len(shares)
     low, high = mean, 1.0
     for _ in range(60):  # and not a root: the end that is returned must be on the safe side
         middle = (low + high) / 2
@@ -120,8 +113,3 @@ def share_bound(shares: Float[Tensor, "n"], *, confidence: float = 0.95) -> floa
         else:
             high = middle
     return high
-
-
-def _check_confidence(confidence: float) -> None:
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")

@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from blindspots.data import LabelledImages
+
+Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 
 
 def mlp(
@@ -22,8 +25,7 @@ def mlp(
         widths: number of pixels, of units in each hidden layer, of classes; `(784, 100, 100, 10)`
             is the paper's FC100-100-10, `(784, 10)` its FC10.
         activation: makes one layer of nonlinearities; the paper's networks are sigmoid (Table 1).
-        generator: source of the initial weights (Glorot uniform; biases are zero). The network is
-            made on its device.
+        generator: source of the weights (Glorot uniform; biases are zero), and of their device.
 
     Raises:
         ValueError: if fewer than two widths are given, or one is not positive.
@@ -35,8 +37,7 @@ def mlp(
         raise ValueError(f"widths must be two or more positive numbers, got {tuple(widths)}")
     layers: list[nn.Module] = [nn.Flatten()]
     for inputs, outputs in pairwise(widths):
-        linear = nn.utils.skip_init(nn.Linear, inputs, outputs, device=_device(generator))
-        layers += [initialise(linear, generator), activation()]
+        layers += [make_layer(nn.Linear, inputs, outputs, generator=generator), activation()]
     return nn.Sequential(*layers[:-1])
 
 
@@ -50,8 +51,7 @@ def convnet(
 ) -> nn.Sequential:
     """Make a small convolutional network: (3x3 convolution, activation, max-pooling)..., linear.
 
-    The paper names convolutional MNIST networks (section 3) without describing them; this one is
-    ours.
+    The paper names convolutional networks (section 3) without describing them; this one is ours.
 
     Args:
         input_shape: channels, height and width of one image.
@@ -71,15 +71,11 @@ def convnet(
         )
     layers: list[nn.Module] = []
     for outputs in channels:
-        convolution = nn.utils.skip_init(
-            nn.Conv2d, inputs, outputs, 3, padding=1, device=_device(generator)
-        )
-        layers += [initialise(convolution, generator), activation(), nn.MaxPool2d(2)]
+        convolution = make_layer(nn.Conv2d, inputs, outputs, 3, padding=1, generator=generator)
+        layers += [convolution, activation(), nn.MaxPool2d(2)]
         inputs, height, width = outputs, height // 2, width // 2
-    head = nn.utils.skip_init(
-        nn.Linear, inputs * height * width, classes, device=_device(generator)
-    )
-    return nn.Sequential(*layers, nn.Flatten(), initialise(head, generator))
+    head = make_layer(nn.Linear, inputs * height * width, classes, generator=generator)
+    return nn.Sequential(*layers, nn.Flatten(), head)
 
 
 def evaluate(
@@ -94,10 +90,10 @@ def evaluate(
 
 
 def predict(
-    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"], *, batch_size: int = 1000
+    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"]
 ) -> Int[Tensor, "n"]:
     """Find the class with the largest logit (or other score), per image."""
-    return evaluate(model, images, batch_size=batch_size).argmax(dim=1)
+    return evaluate(model, images).argmax(dim=1)
 
 
 def margin(
@@ -140,12 +136,12 @@ def refuse_training_mode(model: nn.Module) -> None:
         raise ValueError("the model is in training mode: call model.eval() first")
 
 
-def initialise(layer: nn.Module, generator: torch.Generator | None) -> nn.Module:
-    """Draw new weights in place, Glorot uniform with zero biases, and return the layer."""
-    nn.init.xavier_uniform_(layer.weight, generator=generator)  # type: ignore[arg-type]
-    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+def make_layer(
+    kind: type[Layer], *sizes: int, generator: torch.Generator | None, **options: int
+) -> Layer:
+    """Make a layer on the generator's device, its weights Glorot uniform and its biases zero."""
+    device = "cpu" if generator is None else generator.device
+    layer = nn.utils.skip_init(kind, *sizes, device=device, **options)
+    nn.init.xavier_uniform_(layer.weight, generator=generator)
+    nn.init.zeros_(layer.bias)
     return layer
-
-
-def _device(generator: torch.Generator | None) -> torch.device | str:
-    return "cpu" if generator is None else generator.device

@@ -59,7 +59,7 @@ def rescale_perturbation(
             f"image {int((present <= 0).nonzero()[0])} is not perturbed and has no direction to "
             "rescale: leave such images out"
         )
-    factor = _per_image("to", to, original) / present.view(-1, *[1] * (original.ndim - 1))
+    factor = _per_image("to", to, original) / _per_image("distortion", present, original)
     return _clip(original + factor * (perturbed - original), bounds)
 
 
@@ -72,8 +72,7 @@ def add_gaussian_noise(
 ) -> Float[Tensor, "n *shape"]:
     """Add independent Gaussian noise to every pixel: the control that must not fool a network.
 
-    The paper's noise rows (Tables 2 and 4) are almost surely not clipped, so nor is this by
-    default.
+    By default it is not clipped, as almost surely in the paper's rows of noise (Tables 2 and 4).
 
     Args:
         images: to be perturbed.
@@ -104,8 +103,7 @@ def add_equal_noise(
     Args:
         original: images without perturbation; the noise is added to them.
         perturbed: the same images with it.
-        bounds: clip to them, and enlarge the noise until what is left has that distortion; None
-            does not clip.
+        bounds: clip to them, with noise enlarged to keep that distortion; None does not clip.
         generator: source of the noise; it may be on another device than the images.
 
     Raises:
@@ -115,14 +113,14 @@ def add_equal_noise(
     noise = add_gaussian_noise(
         torch.zeros_like(original), standard_deviation=1, generator=generator
     )
-    noise = noise / distortion(noise, torch.zeros_like(noise)).view(-1, *[1] * (original.ndim - 1))
-    low, high = torch.zeros_like(size), size.clone()
-    if bounds is None:
-        return original + _per_image("size", size, original) * noise
+    noise = noise / _per_image("size", distortion(noise, torch.zeros_like(noise)), original)
 
     def noisy(scale: Tensor) -> Tensor:
         return _clip(original + _per_image("size", scale, original) * noise, bounds)
 
+    if bounds is None:
+        return noisy(size)
+    low, high = torch.zeros_like(size), size
     for _ in range(20):  # the distortion grows with the scale, and is no more than it
         short = distortion(original, noisy(high)) < size
         high = torch.where(short, 2 * high, high)

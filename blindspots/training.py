@@ -1,7 +1,7 @@
 """Training, with the paper's weight decay in both of its readings."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Literal
 
@@ -9,13 +9,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm.auto import tqdm, trange
+from tqdm.auto import trange
 
 from blindspots.data import LabelledImages
-from blindspots.networks import initialise
+from blindspots.networks import make_layer
 
 Convention = Literal["half_squared_norm", "printed"]
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
+
+BATCH_SIZE = 100  # images per update
+AUTOENCODER_DECAY = 1e-2  # factor of half the squared norm of both its weight matrices
 
 
 def weight_decay_loss(
@@ -28,8 +31,7 @@ def weight_decay_loss(
 
     `"printed"` is the formula reported of the paper, the sum over the layers of
     `decay * sum(W**2) / k` with k the number of the layer's units. It does not reproduce Table 1.
-    `"half_squared_norm"`, `decay / 2 * (sum(W**2) + sum(b**2))`, does, for the three networks
-    without hidden layers.
+    `"half_squared_norm"`, `decay / 2 * (sum(W**2) + sum(b**2))`, does, without hidden layers.
 
     Args:
         model: its linear and convolutional layers are decayed, in the order of `modules()`.
@@ -37,8 +39,7 @@ def weight_decay_loss(
         convention: which of the two formulas.
 
     Raises:
-        ValueError: if there is not one factor per layer, one is negative, or the convention is
-            unknown.
+        ValueError: if there is not one factor >= 0 per layer, or the convention is unknown.
 
     >>> layer = nn.Linear(3, 2)
     >>> _ = nn.init.ones_(layer.weight), nn.init.ones_(layer.bias)
@@ -47,26 +48,23 @@ def weight_decay_loss(
     >>> weight_decay_loss(layer, [0.1], convention="printed").item()  # 0.1 * 6 / 2
     0.30000001192092896
     """
-    layers = _decayed_layers(model)
+    layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
     if len(weight_decay) != len(layers) or min(weight_decay) < 0:
         raise ValueError(
             f"weight_decay {tuple(weight_decay)} does not fit a model with {len(layers)} linear or "
             "convolutional layers: give each one factor >= 0, input side first"
         )
-    if convention == "half_squared_norm":
-        terms = [
-            factor / 2 * torch.stack([p.square().sum() for p in layer.parameters()]).sum()
-            for factor, layer in zip(weight_decay, layers, strict=True)
-        ]
-    elif convention == "printed":
-        terms = [
-            factor * layer.weight.square().sum() / len(layer.weight)
-            for factor, layer in zip(weight_decay, layers, strict=True)
-        ]
-    else:
+    if convention not in ("half_squared_norm", "printed"):
         raise ValueError(
             f'convention {convention!r} is unknown: use "half_squared_norm" or "printed"'
         )
+    terms = []
+    for factor, layer in zip(weight_decay, layers, strict=True):
+        if convention == "printed":
+            terms.append(factor * layer.weight.square().sum() / len(layer.weight))
+        else:
+            squares = [p.square().sum() for p in layer.parameters()]
+            terms.append(factor / 2 * torch.stack(squares).sum())
     return torch.stack(terms).sum()
 
 
@@ -75,9 +73,8 @@ def fit(
     data: LabelledImages,
     *,
     weight_decay: Sequence[float],
-    convention: Convention = "half_squared_norm",
     steps: int = 10_000,
-    batch_size: int = 100,
+    batch_size: int = BATCH_SIZE,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
     progress: bool = False,
@@ -92,7 +89,6 @@ def fit(
         model: maps images to logits, on the device of the data.
         data: the training set.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
-        convention: see `weight_decay_loss`.
         steps: number of parameter updates.
         batch_size: images per update.
         learning_rate: the initial one.
@@ -100,14 +96,13 @@ def fit(
             the same number of threads.
         progress: show a progress bar.
     """
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+
+    def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(model(images), labels) + weight_decay_loss(model, weight_decay)
+
     model.train()
-    batches = _batches(data, steps, batch_size, generator)
-    for images, labels in tqdm(batches, total=steps, disable=not progress, leave=False):
-        loss = F.cross_entropy(model(images), labels)
-        loss = loss + weight_decay_loss(model, weight_decay, convention=convention)
-        _update(optimizer, schedule, loss)
+    batches = _batches(data, batch_size, generator)
+    _adam(model.parameters(), loss, batches, steps, learning_rate, progress)
     model.eval()
 
 
@@ -123,7 +118,6 @@ def fit_with_adversaries(
     refresh: int = 100,
     every: int = 10,
     steps: int = 10_000,
-    batch_size: int = 100,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
     progress: bool = False,
@@ -137,12 +131,11 @@ def fit_with_adversaries(
     Adversarial examples can also be found for the output of a layer in place of an image: the
     attack is then against the layers above, and these learn from it. Each depth has a pool of its
     own, and the steps take turns. The paper says that this was done, and that the higher layers'
-    examples were the more useful; sizes, rates and proportions, which are ours here, it does not
-    give. Adam is used as in `fit`.
+    examples were the more useful; sizes, rates and proportions are ours. Adam is used as in `fit`.
 
     Args:
         model: layers in sequence, which map images to logits, on the device of the data.
-        data: the training set.
+        data: the training set; each update learns from 100 images.
         attack: called with the layers above (in evaluation mode), what goes into them, and the true
             labels; returns what goes into them after the attack, in the same shape. Rows that it
             leaves alone are trained on as they are.
@@ -152,15 +145,11 @@ def fit_with_adversaries(
         examples: of the pool, per update, beside the images.
         refresh: examples replaced at once.
         every: steps between replacements; each replaces examples of one depth, in turn.
-        steps: number of parameter updates.
-        batch_size: images per update.
-        learning_rate: the initial one, which falls to zero along a cosine.
+        steps: see `fit`, like the learning rate and the progress.
         generator: source of all that is random here; the attack has to bring its own.
-        progress: show a progress bar.
 
     Raises:
-        ValueError: if a depth is not below the last layer, or the pool is smaller than what is
-            trained on or replaced at once.
+        ValueError: if a depth is not below the last layer, or a pool is smaller than what is drawn.
     """
     if not depths or not all(0 <= depth < len(model) for depth in depths):
         raise ValueError(
@@ -171,17 +160,14 @@ def fit_with_adversaries(
             f"a pool of {pool_size} is too small to learn from {examples} and to replace {refresh} "
             "at once: make it larger"
         )
-    optimizer = torch.optim.Adam(model.parameters(), lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     draw = partial(_draw, generator=generator)
     model.eval()
     pools = {}
     for depth in depths:
         first = data[draw(len(data), pool_size).to(data.labels.device)]
         pools[depth] = _features(model, depth, first.images), first.labels
-    batches = _batches(data, steps, batch_size, generator)
-    bar = tqdm(batches, total=steps, disable=not progress, leave=False)
-    for step, (images, labels) in enumerate(bar):
+
+    def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
         if step % every == 0:
             depth = depths[step // every % len(depths)]
             fresh = data[draw(len(data), refresh).to(labels.device)]
@@ -194,9 +180,11 @@ def fit_with_adversaries(
         found, truth = (part[chosen] for part in pools[depth])
         model.train()
         logits = torch.cat([model(images), model[depth:](found)])
-        loss = F.cross_entropy(logits, torch.cat([labels, truth]))
-        loss = loss + weight_decay_loss(model, weight_decay)
-        _update(optimizer, schedule, loss)
+        entropy = F.cross_entropy(logits, torch.cat([labels, truth]))
+        return entropy + weight_decay_loss(model, weight_decay)
+
+    batches = _batches(data, BATCH_SIZE, generator)
+    _adam(model.parameters(), loss, batches, steps, learning_rate, progress)
     model.eval()
 
 
@@ -219,8 +207,7 @@ def fit_to_convergence(
         data: the training set.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
         convention: see `weight_decay_loss`.
-        max_iterations: L-BFGS iterations, rounded up to tens; it stops earlier when the loss does
-            not fall any more.
+        max_iterations: of L-BFGS, rounded up to tens, unless the loss stops falling before.
         progress: show a progress bar.
 
     Returns:
@@ -261,20 +248,17 @@ def fit_sparse_autoencoder(
     data: LabelledImages,
     *,
     sparsity: float = 0.05,
-    sparsity_weight: float = 1.0,
-    weight_decay: float = 1e-2,
     steps: int = 10_000,
-    batch_size: int = 100,
     learning_rate: float = 1e-3,
     generator: torch.Generator,
     progress: bool = False,
 ) -> None:
     """Train a layer of sigmoid units, without labels, as the encoder of a sparse autoencoder.
 
-    Minimises the cross-entropy of the reconstruction, summed over the pixels, plus
-    `sparsity_weight` times the sum over the units of KL(sparsity || the unit's mean activation in
-    the batch), plus weight decay on encoder and decoder. The decoder is thrown away. The paper says
-    no more than "autoencoder": sparsity, losses and the untied decoder are ours.
+    Minimises the cross-entropy of the reconstruction, summed over the pixels, plus the sum over the
+    units of KL(sparsity || the unit's mean activation in the batch of 100), plus weight decay of
+    0.01 on encoder and decoder. The decoder is thrown away. The paper says no more than
+    "autoencoder": sparsity, losses and the untied decoder are ours.
 
     Changes the encoder in place.
 
@@ -282,37 +266,33 @@ def fit_sparse_autoencoder(
         encoder: a linear layer from pixels to units; the sigmoid is applied here.
         data: the training set; its labels are not used.
         sparsity: wanted mean activation of every unit, in (0, 1).
-        sparsity_weight: weight of the sparsity term.
-        weight_decay: factor of half the squared norm of both weight matrices.
-        steps: number of parameter updates.
-        batch_size: images per update.
-        learning_rate: the initial one.
+        steps: see `fit`, like the learning rate and the progress.
         generator: source of the order of the images and of the decoder's initial weights.
-        progress: show a progress bar.
 
     Raises:
         ValueError: if the sparsity is not in (0, 1).
     """
     if not 0 < sparsity < 1:
         raise ValueError(f"sparsity must lie strictly between 0 and 1, got {sparsity}")
-    decoder = nn.utils.skip_init(nn.Linear, encoder.out_features, encoder.in_features)
-    initialise(decoder.to(generator.device), generator)
-    decoder.to(encoder.weight)
-    optimizer = torch.optim.Adam([*encoder.parameters(), *decoder.parameters()], lr=learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    batches = _batches(data, steps, batch_size, generator)
-    for images, _ in tqdm(batches, total=steps, disable=not progress, leave=False):
+    sizes = encoder.out_features, encoder.in_features
+    decoder = make_layer(nn.Linear, *sizes, generator=generator).to(encoder.weight)
+
+    def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
         pixels = images.flatten(1)
         code = torch.sigmoid(encoder(pixels))
         logits = decoder(code)
-        loss = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
+        total = F.binary_cross_entropy_with_logits(logits, pixels, reduction="sum") / len(pixels)
         mean = code.mean(dim=0)
         divergence = sparsity * (sparsity / mean).log()
         divergence = divergence + (1 - sparsity) * ((1 - sparsity) / (1 - mean)).log()
-        loss = loss + sparsity_weight * divergence.sum()
+        total = total + divergence.sum()
         for layer in (encoder, decoder):
-            loss = loss + weight_decay / 2 * layer.weight.square().sum()
-        _update(optimizer, schedule, loss)
+            total = total + AUTOENCODER_DECAY / 2 * layer.weight.square().sum()
+        return total
+
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    batches = _batches(data, BATCH_SIZE, generator)
+    _adam(parameters, loss, batches, steps, learning_rate, progress)
 
 
 def _features(model: nn.Sequential, depth: int, images: Tensor) -> Tensor:
@@ -328,16 +308,12 @@ def _draw(n: int, number: int, generator: torch.Generator) -> Tensor:
     return torch.randperm(n, generator=generator, device=generator.device)[:number]
 
 
-def _decayed_layers(model: nn.Module) -> list[nn.Linear | nn.Conv2d]:
-    return [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-
-
 def _batches(
-    data: LabelledImages, steps: int, batch_size: int, generator: torch.Generator
+    data: LabelledImages, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """`steps` random batches; every image is used once before any is used again."""
+    """Random batches without end; every image is used once before any is used again."""
     order = torch.empty(0, dtype=torch.long, device=generator.device)
-    for _ in range(steps):
+    while True:
         while len(order) < batch_size:
             epoch = torch.randperm(len(data), generator=generator, device=generator.device)
             order = torch.cat([order, epoch])
@@ -345,12 +321,19 @@ def _batches(
         yield data.images[batch], data.labels[batch]
 
 
-def _update(
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    loss: Tensor,
+def _adam(
+    parameters: Iterable[nn.Parameter],
+    loss: Callable[[int, Tensor, Tensor], Tensor],
+    batches: Iterator[tuple[Tensor, Tensor]],
+    steps: int,
+    learning_rate: float,
+    progress: bool,
 ) -> None:
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    schedule.step()
+    """Lower the loss, a function of step, images and labels, by Adam; the rate follows a cosine."""
+    optimizer = torch.optim.Adam(parameters, lr=learning_rate)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step in trange(steps, disable=not progress, leave=False):
+        optimizer.zero_grad()
+        loss(step, *next(batches)).backward()
+        optimizer.step()
+        schedule.step()

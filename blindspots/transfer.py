@@ -15,8 +15,7 @@ class TransferMatrix:
     """What `transfer_matrix` measured.
 
     Attributes:
-        error: share of each source's images that each receiver misreads, in [0, 1], 64-bit on the
-            CPU.
+        error: share of a source's images that a receiver misreads, in [0, 1], 64-bit on the CPU.
         sources: names of the rows.
         receivers: names of the columns.
     """
@@ -33,8 +32,7 @@ def transfer_matrix(
     """Show every set of images to every receiver and count what is misread (Tables 2 and 4).
 
     An image counts as misread if the predicted class is not its label, whichever class the attack
-    wanted. So the matrix holds the receivers' own errors too: compare it with a row made of the
-    same images without perturbation.
+    wanted. This includes the receivers' own errors: compare with a row of unperturbed images.
 
     Args:
         receivers: networks, or other functions from images to one score per class, by name.
@@ -42,8 +40,7 @@ def transfer_matrix(
             the kind of noise). They need not lie in [0, 1]: the paper's noise does not.
 
     Raises:
-        ValueError: if there is no receiver or no set, a set is empty, or has not one label per
-            image.
+        ValueError: if there is no receiver, no set, no image in a set, or not one label for each.
 
     >>> images, labels = torch.zeros(4, 1, 2, 2), torch.tensor([0, 0, 0, 1])
     >>> zero = lambda x: torch.tensor([1.0, 0.0]).expand(len(x), 2)

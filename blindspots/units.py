@@ -7,7 +7,7 @@ from typing import TypeVar
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from tqdm.auto import tqdm
+from tqdm.auto import trange
 
 from blindspots.directions import haar_bases
 
@@ -27,8 +27,7 @@ class BasisTest:
         natural: coherence of every unit.
         rotated: coherence of every direction of every random basis.
         pvalue: of the mean over the units among the means over the random bases, two-sided.
-        superiority: probability, in [0, 1], that a unit is more coherent than a random direction,
-            ties counted half.
+        superiority: probability, in [0, 1], that a unit beats a random direction (ties: half).
     """
 
     natural: Float[Tensor, "m"]
@@ -52,8 +51,7 @@ def top_images(
     """Find the k images that reach farthest along each direction, the farthest first (section 3).
 
     For the units themselves the directions are `torch.eye(d)`. Among images with equal activations
-    (a ReLU unit that is silent on nearly all of them) the choice is arbitrary: shuffle the images
-    if their order means something.
+    (a ReLU unit that is mostly silent) the choice is arbitrary: shuffle images if they are ordered.
 
     Args:
         features: activations of n images.
@@ -129,29 +127,23 @@ def pixel_compactness(
     return 1 - within / scatter
 
 
-def count_detectors(
-    labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"], *, share: float = 0.5
-) -> Int[Tensor, "*b"]:
+def count_detectors(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Int[Tensor, "*b"]:
     """Count the labels that have a direction which detects them, per basis.
 
-    A direction detects a label if at least this share of its top images have it. What Network
-    Dissection counts (Bau et al. 2017) is of this kind, for visual concepts in place of labels.
+    A direction detects a label if at least half of its top images have it. What Network Dissection
+    counts (Bau et al. 2017) is of this kind, for visual concepts in place of labels.
 
     Args:
         labels: of all images: classes, or finer kinds.
         top: indices, as `top_images` returns them.
-        share: in (0, 1].
 
-    Returns:
-        One count per basis.
-
-    >>> labels = torch.tensor([0, 0, 1, 1, 2])
-    >>> count_detectors(labels, torch.tensor([[0, 1], [1, 0], [2, 4]]), share=1).item()
-    1
+    >>> top = torch.tensor([[0, 1], [1, 0], [2, 3]])
+    >>> count_detectors(torch.tensor([0, 0, 1, 1, 2]), top).item()
+    2
     """
     chosen = labels[top]
     found, _ = chosen.mode(dim=-1)
-    enough = (chosen == found[..., None]).sum(dim=-1) >= share * top.shape[-1]
+    enough = (chosen == found[..., None]).sum(dim=-1) >= 0.5 * top.shape[-1]
     detected = torch.zeros(*top.shape[:-2], int(labels.max()) + 1, device=labels.device)
     detected.scatter_add_(-1, found, enough.to(detected.dtype))
     return (detected > 0).sum(dim=-1)
@@ -188,8 +180,7 @@ def basis_test(
         progress: show a progress bar.
 
     Raises:
-        ValueError: if there are dead units, features that are not finite, or k or rotations is out
-            of its range.
+        ValueError: if units are dead, features not finite, or k or rotations out of range.
     """
     return basis_tests(
         features,
@@ -221,8 +212,7 @@ def basis_tests(
         raise ValueError(f"need at least one random basis to compare with, got {rotations}")
     if not features.isfinite().all():
         raise ValueError("features must be finite, but some are NaN or infinite")
-    dead = int((features == features[0]).all(dim=0).sum())
-    if dead:
+    if dead := int((features == features[0]).all(dim=0).sum()):
         raise ValueError(
             f"{dead} of {d} units are dead (the same on all images) and have no top images: "
             "drop them (features[:, features.std(dim=0) > 0])"
@@ -232,13 +222,11 @@ def basis_tests(
     natural = {name: coherence(top) for name, coherence in coherences.items()}
     at_once = max(1, SORTED_AT_ONCE.get(features.device.type, 2**24) // (n * frame.shape[1]))
     scores = []
-    with tqdm(total=rotations, disable=not progress) as bar:
-        for start in range(0, rotations, at_once):
-            number = min(at_once, rotations - start)
-            bases = haar_bases(number, d, generator, features.dtype).to(features.device)
-            top = top_images(features, bases @ frame, k=k)
-            scores.append({name: coherence(top) for name, coherence in coherences.items()})
-            bar.update(number)
+    for start in trange(0, rotations, at_once, disable=not progress):
+        number = min(at_once, rotations - start)
+        bases = haar_bases(number, d, generator, features.dtype).to(features.device)
+        top = top_images(features, bases @ frame, k=k)
+        scores.append({name: coherence(top) for name, coherence in coherences.items()})
     return {
         name: _compare(natural[name], torch.cat([score[name] for score in scores]))
         for name in coherences
@@ -249,13 +237,10 @@ def _compare(natural: Tensor, rotated: Tensor) -> BasisTest:
     mean, means = natural.double().mean(), rotated.double().mean(dim=1)
     beyond = min(int((means >= mean).sum()), int((means <= mean).sum()))
     pvalue = min(1.0, 2 * (1 + beyond) / (len(means) + 1))
-    return BasisTest(natural, rotated, pvalue, _superiority(natural, rotated))
-
-
-def _superiority(natural: Tensor, rotated: Tensor) -> float:
     ordered = rotated.flatten().sort().values
     below, upto = (torch.searchsorted(ordered, natural, side=side) for side in ("left", "right"))
-    return ((below + upto) / (2 * len(ordered))).double().mean().item()
+    superiority = ((below + upto) / (2 * len(ordered))).double().mean().item()
+    return BasisTest(natural, rotated, pvalue, superiority)
 
 
 def _pairs(top: Tensor) -> int:

@@ -3,9 +3,10 @@
 import hashlib
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import safetensors.torch
 import torch
@@ -14,13 +15,12 @@ from torch import Tensor, nn
 from blindspots._resumable import fingerprint, read_verified, whole_file
 from blindspots.data import LabelledImages, cache_folder
 from blindspots.networks import convnet, evaluate, mlp
-from blindspots.training import fit, fit_sparse_autoencoder, fit_to_convergence
+from blindspots.training import BATCH_SIZE, fit, fit_sparse_autoencoder, fit_to_convergence
 
 # Networks trained by other code, or by another PyTorch, are other networks.
 CODE = fingerprint(
     *(Path(__file__).with_name(f"{name}.py") for name in ("networks", "training", "zoo"))
 )
-BATCH_SIZE = 100
 LEAST_STEPS = 2000  # so that a small data set still gets a trained network
 
 
@@ -119,16 +119,10 @@ def _build(recipe: Recipe, data: LabelledImages, generator: torch.Generator) -> 
     channels, height, width = data.images.shape[1:]
     classes = int(data.labels.max()) + 1
     if recipe.convolutional:
-        network = convnet(
-            (channels, height, width),
-            channels=recipe.hidden,
-            classes=classes,
-            activation=recipe.activation,
-            generator=generator,
-        )
+        make = partial(convnet, (channels, height, width), channels=recipe.hidden, classes=classes)
     else:
-        widths = channels * height * width, *recipe.hidden, classes
-        network = mlp(widths, activation=recipe.activation, generator=generator)
+        make = partial(mlp, (channels * height * width, *recipe.hidden, classes))
+    network = make(activation=recipe.activation, generator=generator)
     return network.to(data.images.device)
 
 
@@ -139,31 +133,19 @@ def _train(
     generator: torch.Generator,
     progress: bool,
 ) -> None:
-    steps = max(LEAST_STEPS, round(recipe.epochs * len(data) / BATCH_SIZE))
+    adam: dict[str, Any] = {
+        "steps": max(LEAST_STEPS, round(recipe.epochs * len(data) / BATCH_SIZE)),
+        "learning_rate": recipe.learning_rate,
+        "generator": generator,
+        "progress": progress,
+    }
     if recipe.method == "batches":
-        fit(
-            network,
-            data,
-            weight_decay=recipe.weight_decay,
-            steps=steps,
-            batch_size=BATCH_SIZE,
-            learning_rate=recipe.learning_rate,
-            generator=generator,
-            progress=progress,
-        )
+        fit(network, data, weight_decay=recipe.weight_decay, **adam)
         return
     if recipe.method == "autoencoder":
         encoder, head = network[1], network[-1]
         assert isinstance(encoder, nn.Linear)
-        fit_sparse_autoencoder(
-            encoder,
-            data,
-            steps=steps,
-            batch_size=BATCH_SIZE,
-            learning_rate=recipe.learning_rate,
-            generator=generator,
-            progress=progress,
-        )
+        fit_sparse_autoencoder(encoder, data, **adam)
         # Only the head is trained with labels, and all it ever sees is the frozen encoder's output.
         features = evaluate(network[:-1], data.images)[:, :, None, None]
         data = LabelledImages(features, data.labels, data.name)
@@ -171,7 +153,9 @@ def _train(
     fit_to_convergence(network, data, weight_decay=recipe.weight_decay, progress=progress)
 
 
-_HIDDEN_DECAY = (1e-5, 1e-5, 1e-6)
+_SIGMOID = Recipe(
+    "two sigmoid layers", (100, 100), (1e-5, 1e-5, 1e-6), "batches", epochs=33, learning_rate=2e-3
+)
 
 #: Recipes by name, first those of the paper's Table 1 in its order, then another of its Table 3,
 #: and ours.
@@ -179,12 +163,8 @@ RECIPES: dict[str, Recipe] = {
     "FC10(1e-4)": Recipe("softmax", (), (1e-4,), "convergence"),
     "FC10(1e-2)": Recipe("softmax", (), (1e-2,), "convergence"),
     "FC10(1)": Recipe("softmax", (), (1.0,), "convergence"),
-    "FC100-100-10": Recipe(
-        "two sigmoid layers", (100, 100), _HIDDEN_DECAY, "batches", epochs=33, learning_rate=2e-3
-    ),
-    "FC200-200-10": Recipe(
-        "two sigmoid layers", (200, 200), _HIDDEN_DECAY, "batches", epochs=33, learning_rate=2e-3
-    ),
+    "FC100-100-10": _SIGMOID,
+    "FC200-200-10": replace(_SIGMOID, hidden=(200, 200)),
     "AE400-10": Recipe(
         "frozen sparse autoencoder, softmax on top",
         (400,),
@@ -193,9 +173,7 @@ RECIPES: dict[str, Recipe] = {
         epochs=17,
         learning_rate=1e-3,
     ),
-    "FC123-456-10": Recipe(
-        "two sigmoid layers", (123, 456), _HIDDEN_DECAY, "batches", epochs=33, learning_rate=2e-3
-    ),
+    "FC123-456-10": replace(_SIGMOID, hidden=(123, 456)),
     "convnet": Recipe(
         "two ReLU convolutions",
         (16, 32),
@@ -206,15 +184,7 @@ RECIPES: dict[str, Recipe] = {
         convolutional=True,
         activation=nn.ReLU,
     ),
-    "FC100-100-10, ReLU": Recipe(
-        "two ReLU layers",
-        (100, 100),
-        _HIDDEN_DECAY,
-        "batches",
-        epochs=33,
-        learning_rate=2e-3,
-        activation=nn.ReLU,
-    ),
+    "FC100-100-10, ReLU": replace(_SIGMOID, description="two ReLU layers", activation=nn.ReLU),
 }
 
 

@@ -78,22 +78,24 @@ def test_success_inside_the_box_when_evaluated_afresh(name, attack, train, test,
     assert (predict(model, noise) == targets).double().mean() < 0.2  # the control
 
 
-def test_a_row_does_not_depend_on_its_batch(network, digits):
+def test_a_row_does_not_depend_on_its_batch(network, digits, monkeypatch):
     data, targets = digits
     network, images = copy.deepcopy(network).double(), data.images.double()
     whole = lbfgs_attack(network, images, targets)
-    split = lbfgs_attack(network, images, targets, batch_size=7)
     alone = lbfgs_attack(network, images[3:4], targets[3:4])
+    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 7)
+    split = lbfgs_attack(network, images, targets)
     assert torch.allclose(whole.distortion, split.distortion, rtol=1e-6)
     assert alone.distortion.item() == pytest.approx(whole.distortion[3].item(), rel=1e-6)
 
 
-def test_a_row_does_not_depend_on_its_batch_in_32_bits(network, digits):
+@pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
+def test_a_row_does_not_depend_on_its_batch_in_32_bits(network, digits, attack, monkeypatch):
     data, targets = digits
-    for attack in (lbfgs_attack, nearest_attack):
-        whole = attack(network, data.images, targets)
-        split = attack(network, data.images, targets, batch_size=7)
-        assert torch.allclose(whole.distortion, split.distortion, rtol=5e-3)
+    whole = attack(network, data.images, targets)
+    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 7)
+    split = attack(network, data.images, targets)
+    assert torch.allclose(whole.distortion, split.distortion, rtol=5e-3)
 
 
 @pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
@@ -146,8 +148,9 @@ def test_one_image_that_does_not_fit_is_an_error(network, digits):
 
 
 @pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
-def test_interrupting_keeps_what_is_finished(network, digits, attack):
+def test_interrupting_keeps_what_is_finished(network, digits, attack, monkeypatch):
     data, targets = digits
+    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 10)
 
     class Interrupted(nn.Module):
         stop = False
@@ -158,31 +161,30 @@ def test_interrupting_keeps_what_is_finished(network, digits, attack):
             self.stop |= torch.equal(images[0].flatten(), data.images[30].flatten())
             return network(images)
 
-    whole = attack(network, data.images, targets, batch_size=10)
+    whole = attack(network, data.images, targets)
     with pytest.warns(UserWarning, match="20 of 40 images are finished"):
-        part = attack(Interrupted().eval(), data.images, targets, progress=True, batch_size=10)
+        part = attack(Interrupted().eval(), data.images, targets, progress=True)
     assert part.success.tolist() == [True] * 20 + [False] * 20
     assert torch.allclose(part.distortion[:20], whole.distortion[:20], rtol=5e-3)
     assert torch.equal(part.images[20:], data.images[20:])
     with pytest.raises(KeyboardInterrupt):
-        attack(Interrupted().eval(), data.images, targets, batch_size=10)
+        attack(Interrupted().eval(), data.images, targets)
     with pytest.raises(KeyboardInterrupt):  # nothing is finished, so there is nothing to return
         model, rest = Interrupted().eval(), data.images[20:]
-        attack(model, rest, targets[20:], progress=True, batch_size=10)
+        attack(model, rest, targets[20:], progress=True)
 
 
-def test_other_bounds(network, digits):
+def test_other_bounds(network, digits, monkeypatch):
     """The same network behind other units gives the same attack in those units."""
     data, targets = digits
+    monkeypatch.setattr("blindspots.attack.lbfgs.TOLERANCE", 1e-6)
 
     class Rescaled(nn.Module):
         def forward(self, images):
             return network((images + 1) / 2)
 
-    result = lbfgs_attack(
-        Rescaled().eval(), 2 * data.images - 1, targets, bounds=(-1, 1), gtol=1e-5, ftol=1e-6
-    )
-    usual = lbfgs_attack(network, data.images, targets, gtol=1e-5, ftol=1e-6)
+    result = lbfgs_attack(Rescaled().eval(), 2 * data.images - 1, targets, bounds=(-1, 1))
+    usual = lbfgs_attack(network, data.images, targets)
     assert result.success.all() and result.images.min() >= -1 and result.images.max() <= 1
     assert torch.allclose(result.distortion, 2 * usual.distortion, rtol=0.02)
 
@@ -248,7 +250,7 @@ def toy(generator_seed=0):
         ({"loss": "margin"}, TypeError, "no loss any more: for the margin call nearest_attack"),
         ({"search_steps": 6}, TypeError, "no search_steps any more: it is called penalties"),
         ({"penalties": 0}, ValueError, "penalties must be at least 1, got 0"),
-        ({"batch_size": 0}, ValueError, "batch_size must be at least 1"),
+        ({"gtol": 1e-4}, TypeError, "no gtol any more: leave it out"),
         (
             {"model": nn.Sequential(toy(), nn.Softmax(1)).eval()},
             ValueError,
@@ -276,7 +278,6 @@ def test_bad_input(arguments, error, message):
 def test_both_attacks_check_their_arguments():
     for arguments, message in (
         ({"projections": 0}, "projections must be at least 1, got 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"model": toy().train()}, "training mode"),
         ({"images": IMAGES * torch.nan}, "NaN or infinity"),
     ):

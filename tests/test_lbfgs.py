@@ -9,12 +9,13 @@ from blindspots import convnet, lbfgs_attack, predict
 from blindspots.attack.box import minimize_box
 
 
-def test_agrees_with_scipy_on_the_same_objective(network, digits):
+def test_agrees_with_scipy_on_the_same_objective(network, digits, monkeypatch):
     """At the penalty that our search found, SciPy's L-BFGS-B finds no better image."""
     data, targets = digits
     network = copy.deepcopy(network).double()
     images = data.images[:6].double()
-    result = lbfgs_attack(network, images, targets[:6], gtol=1e-6, ftol=1e-12)
+    monkeypatch.setattr("blindspots.attack.lbfgs.TOLERANCE", 1e-12)
+    result = lbfgs_attack(network, images, targets[:6])
     for image, target, found, penalty in zip(
         images, targets, result.images, result.penalty, strict=False
     ):

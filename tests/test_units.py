@@ -222,7 +222,7 @@ def test_detectors_are_counted_once_per_label():
     labels = torch.tensor([0, 0, 0, 1, 1, 1, 2, 2, 2])
     top = torch.tensor([[0, 1, 2], [0, 1, 3], [3, 4, 6], [6, 3, 0]])
     assert count_detectors(labels, top).item() == 2
-    assert count_detectors(labels, top, share=1).item() == 1
+    assert count_detectors(labels, torch.tensor([[0, 3, 1, 4], [6, 0, 3, 7]])).item() == 2
     assert count_detectors(labels, torch.stack([top, top[[3, 3, 3, 3]]])).tolist() == [2, 0]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 import blindspots as b
+from blindspots.bounds.lipsdp import lipsdp_pair_bounds
 
 RECORD = Path(__file__).resolve().parent.parent / "_build" / "bits.json"
 
@@ -54,7 +55,7 @@ def results() -> Iterator[tuple[str, Any]]:
         yield f"transfer from {name}", repr(transfer)
     yield "exact", b.affine_minimum(networks["small"], data, None)
     yield "LipSDP", b.lipsdp_bound(networks["deep"])
-    yield "pairs", b.lipsdp_pair_bounds(networks["deep"])
+    yield "pairs", lipsdp_pair_bounds(networks["deep"])
     every = test.images.double()
     features = b.evaluate(networks["deep"][:4], every)
     coherence = partial(b.pixel_compactness, every)

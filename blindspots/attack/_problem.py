@@ -6,7 +6,7 @@ Both attacks are a search for one batch; all else is here.
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -18,6 +18,9 @@ from blindspots.perturbations import Bounds
 
 # Logits of the same image differ by this many rounding errors from one batch or device to another.
 ROUNDING = 16 * torch.finfo(torch.float32).eps
+BATCH_SIZE = 256  # images attacked at once
+
+Part = TypeVar("Part")
 
 
 class Problem(NamedTuple):
@@ -57,8 +60,7 @@ class AdversarialImages:
 
     Attributes:
         images: the adversarial images, inside the bounds; the original where the attack failed.
-        success: whether the model's predicted class is the target, or, without targets, another
-            than at the original.
+        success: whether the predicted class is the target or, without targets, has changed.
         distortion: root mean square change of a pixel; infinite where the attack failed.
         penalty: the penalty whose minimiser this is; zero where the attack failed.
         evaluations: gradient evaluations of the model.
@@ -79,55 +81,46 @@ def attack_in_batches(
     *,
     steps: int,
     bounds: Bounds,
-    batch_size: int,
     progress: bool,
 ) -> AdversarialImages:
     """Check the arguments, search batch by batch, and put together what is found.
 
-    A batch that does not fit into the memory is split. If `progress` is shown, Ctrl-C ends the
-    attack with a warning and returns what is finished; the other rows count as failed.
+    What does not fit into the memory, and Ctrl-C, are treated as `lbfgs_attack` says.
 
     Args:
         search: the attack on one batch; it tells the function how many rows take each step.
         model: what the attacks are given, like the images, the targets and the bounds.
         steps: of the search at most, for the progress bar.
-        batch_size: images attacked at once.
         progress: show a progress bar.
     """
     _check_arguments(model, images, targets, bounds)
-    batches = images.split(batch_size)
-    wanted = [None] * len(batches) if targets is None else targets.split(batch_size)
-    problems = [
-        problem
-        for batch in zip(batches, wanted, strict=True)
-        for problem in _problems(model, *batch, bounds)
-    ]
-    parts = []
+
+    def state(rows: Tensor) -> Problem:
+        wanted = None if targets is None else targets[rows]
+        return state_problem(model, images[rows], wanted, bounds)
+
+    everyone = torch.arange(len(images), device=images.device)
+    problems = [p for rows in everyone.split(BATCH_SIZE) for p in _in_parts(state, rows)]
+    parts: list[Found] = []
     with tqdm(total=len(images) * steps, disable=not progress, leave=False) as bar:
         try:
             for problem in problems:
-                parts.append(_split_if_too_large(lambda part: search(part, bar.update), problem))
+
+                def attack(rows: Tensor, problem: Problem = problem) -> Found:
+                    return search(select(problem, rows), bar.update)
+
+                parts += _in_parts(attack, everyone[: len(problem.images)])
         except KeyboardInterrupt:
             if not (progress and parts):
                 raise
             done = sum(len(part.images) for part in parts)
             warnings.warn(f"interrupted: {done} of {len(images)} images are finished", stacklevel=3)
-            parts += [_failed(problem) for problem in problems[len(parts) :]]
+            rest = images[done:].detach().flatten(1)
+            zero = rest.new_zeros(len(rest))
+            parts.append(Found(rest, zero + torch.inf, zero, zero.long()))
     found = Found(*(torch.cat(field) for field in zip(*parts, strict=True)))
-    return AdversarialImages(
-        found.images.view_as(images),
-        found.distortion < torch.inf,
-        found.distortion,
-        found.penalty,
-        found.evaluations,
-    )
-
-
-def at_least_one(**numbers: int) -> None:
-    """Refuse options that count something if they are not positive."""
-    for name, number in numbers.items():
-        if number < 1:
-            raise ValueError(f"{name} must be at least 1, got {number}")
+    success = found.distortion < torch.inf
+    return AdversarialImages(found.images.view_as(images), success, *found[1:])
 
 
 def state_problem(
@@ -206,36 +199,14 @@ def margin_at(problem: Problem, x: Float[Tensor, "n d"]) -> Float[Tensor, "n"]:
     return margin(problem.logits(x), problem.targets, problem.rivals)
 
 
-def _problems(
-    model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
-) -> list[Problem]:
-    """The problem of a batch, or those of its halves if the memory does not hold it."""
+def _in_parts(function: Callable[[Tensor], Part], rows: Tensor) -> list[Part]:
+    """Call the function for the rows, or for each half of them if the memory does not hold all."""
     try:
-        return [state_problem(model, images, targets, bounds)]
+        return [function(rows)]
     except torch.OutOfMemoryError:
-        if len(images) == 1:
-            raise
-    halves = images.chunk(2)
-    wanted = (None, None) if targets is None else targets.chunk(2)
-    return [p for half in zip(halves, wanted, strict=True) for p in _problems(model, *half, bounds)]
-
-
-def _split_if_too_large(attack: Callable[[Problem], Found], problem: Problem) -> Found:
-    """Attack a batch, or its halves if the memory does not hold it."""
-    try:
-        return attack(problem)
-    except torch.OutOfMemoryError:
-        rows = torch.arange(len(problem.images), device=problem.images.device)
         if len(rows) == 1:
             raise
-    halves = rows.chunk(2)
-    parts = [_split_if_too_large(attack, select(problem, half)) for half in halves]
-    return Found(*(torch.cat(field) for field in zip(*parts, strict=True)))
-
-
-def _failed(problem: Problem) -> Found:
-    zero = torch.zeros_like(problem.first_margin)
-    return Found(problem.images, zero + torch.inf, zero, torch.zeros_like(problem.targets))
+    return [part for half in rows.chunk(2) for part in _in_parts(function, half)]
 
 
 def _check_arguments(

@@ -5,18 +5,17 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blindspots._former import former_options
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
 from blindspots.networks import predict
 
+PENALTIES = 6  # tried per image: the network changes before it has learnt from closer ones
 
-@former_options(search_steps="it is called penalties now")
+
 def lbfgs_adversary(
     model: nn.Module,
     images: Float[Tensor, "n *shape"],
     labels: Int[Tensor, "n"],
     *,
-    penalties: int = 6,
     generator: torch.Generator,
 ) -> Float[Tensor, "n *shape"]:
     """Run the paper's attack towards wrong classes drawn at random.
@@ -29,8 +28,6 @@ def lbfgs_adversary(
         model: in evaluation mode; a whole network, or the layers above a hidden one.
         images: in [0, 1], or outputs of sigmoid units, which lie there too.
         labels: the true classes.
-        penalties: see `lbfgs_attack`; fewer than its default, as the network changes anyway
-            before it has learnt from what is found.
         generator: source of the wrong classes.
     """
     correct = predict(model, images) == labels
@@ -38,7 +35,7 @@ def lbfgs_adversary(
     if correct.any():
         classes = model(images[:1]).shape[1]
         targets = random_targets(labels[correct], classes=classes, generator=generator)
-        result[correct] = lbfgs_attack(model, images[correct], targets, penalties=penalties).images
+        result[correct] = lbfgs_attack(model, images[correct], targets, penalties=PENALTIES).images
     return result
 
 

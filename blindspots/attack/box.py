@@ -73,8 +73,7 @@ def minimize_box(
     Raises:
         TypeError: if `x0` is not floating point of at least 32 bits.
         ValueError: if `x0` is not a non-empty matrix of finite numbers, a lower bound exceeds its
-            upper bound, an option is out of range, `fun` does not return one value per row, or its
-            value at the start is not finite.
+            upper, an option is out of range, or `fun` gives no finite value, or not one per row.
 
     References:
         Bertsekas, Projected Newton methods for optimization problems with simple constraints,
@@ -85,16 +84,27 @@ def minimize_box(
     tensor([[0.5000, 1.0000],
             [0.0000, 0.2500]])
     """
-    lower, upper = _check(x0, lower, upper, history, max_iterations, gtol, ftol)
+    for name, number, least in (
+        ("history", history, 1),
+        ("max_iterations", max_iterations, 0),
+        ("gtol", gtol, 0),
+        ("ftol", ftol, 0),
+    ):
+        if not number >= least:
+            raise ValueError(f"{name} must be at least {least}, got {number}")
+    lower, upper = _check(x0, lower, upper)
     rows = _start(fun, x0.detach(), lower, upper, history)
-    result = _allocate(x0)
+    like = rows.x, rows.value, rows.value, rows.settled, rows.iterations, rows.evaluations
+    result = BoxMinimum(*map(torch.empty_like, like))
     rounding = 2 * torch.finfo(x0.dtype).eps
     for iteration in range(max_iterations + 1):
         residual = (rows.x - (rows.x - rows.gradient).clamp(rows.lower, rows.upper)).abs().amax(1)
         converged = (residual <= gtol) | rows.settled
         finished = rows.running & (converged | rows.stuck | (iteration == max_iterations))
         if finished.any():
-            _record(result, rows, residual, converged, finished)
+            found = rows.x, rows.value, residual, converged, rows.iterations, rows.evaluations
+            for field, value in zip(vars(result).values(), found, strict=True):
+                field[rows.problem[finished]] = value[finished]
             rows = rows._replace(running=rows.running & ~finished)
             if not rows.running.any():
                 break
@@ -150,24 +160,17 @@ def _iterate(
     held = (rows.x <= rows.lower) & (rows.gradient > 0)
     held |= (rows.x >= rows.upper) & (rows.gradient < 0)
     direction = _lbfgs_direction(rows, (~held).to(rows.x.dtype), newest=slot - 1)
-    x, value, gradient, accepted, spent = _backtrack(fun, rows, direction)
+    after, accepted = _backtrack(fun, rows, direction)
     stuck = torch.zeros_like(accepted)
     failed = rows.running & ~accepted
     if failed.any():
         # A row without a step starts over from the gradient; if it did so already, it is stuck.
         stuck[failed] = ~rows.steps[failed].flatten(1).any(dim=1)
         rows.steps[failed], rows.changes[failed] = 0, 0
-    rows.steps[:, slot] = x - rows.x
-    rows.changes[:, slot] = gradient - rows.gradient
-    return rows._replace(
-        x=x,
-        value=value,
-        gradient=gradient,
-        settled=accepted & (rows.value - value <= ftol * rows.value.abs().clamp(min=1)),
-        stuck=stuck,
-        iterations=rows.iterations + accepted,
-        evaluations=rows.evaluations + spent,
-    )
+    rows.steps[:, slot] = after.x - rows.x
+    rows.changes[:, slot] = after.gradient - rows.gradient
+    settled = accepted & (rows.value - after.value <= ftol * rows.value.abs().clamp(min=1))
+    return after._replace(settled=settled, stuck=stuck, iterations=rows.iterations + accepted)
 
 
 def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) -> Tensor:
@@ -207,31 +210,30 @@ def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) ->
 
 def _backtrack(
     fun: Callable[[Tensor, Tensor], Tensor], rows: _Rows, direction: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Shorten the step along the projected path, per row, until it decreases enough."""
+) -> tuple[_Rows, Tensor]:
+    """Shorten the step along the projected path until it decreases enough; say for which rows."""
     x, value, gradient = rows.x.clone(), rows.value.clone(), rows.gradient.clone()
-    spent = torch.zeros_like(rows.problem)
-    length = torch.ones_like(value)
+    evaluations, length = rows.evaluations.clone(), torch.ones_like(value)
     left = rows.running.nonzero()[:, 0]
     for _ in range(MAX_BACKTRACKS):
         trial = rows.x[left] + length[left, None] * direction[left]
         trial = trial.clamp(rows.lower[left], rows.upper[left])
         trial_value, trial_gradient = _value_and_gradient(fun, trial, rows.problem[left])
-        spent[left] += 1
+        evaluations[left] += 1
         slope = (rows.gradient[left] * (trial - rows.x[left])).sum(dim=1)
         good = (slope < 0) & (trial_value <= rows.value[left] + SUFFICIENT_DECREASE * slope)
         done = left[good]
         x[done], value[done], gradient[done] = trial[good], trial_value[good], trial_gradient[good]
         # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].
         excess = trial_value - rows.value[left] - slope
-        shorter = (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)
-        length[left] *= shorter
+        length[left] *= (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)
         left = left[~good]
         if len(left) == 0:
             break
     accepted = rows.running.clone()
     accepted[left] = False
-    return x, value, gradient, accepted, spent
+    after = rows._replace(x=x, value=value, gradient=gradient, evaluations=evaluations)
+    return after, accepted
 
 
 def _value_and_gradient(
@@ -249,35 +251,7 @@ def _value_and_gradient(
     return values.detach(), gradient
 
 
-def _allocate(x0: Tensor) -> BoxMinimum:
-    number = torch.zeros(len(x0), dtype=torch.long, device=x0.device)
-    values = x0.new_zeros(len(x0))
-    return BoxMinimum(
-        torch.empty_like(x0), values, values.clone(), number > 0, number, number.clone()
-    )
-
-
-def _record(
-    result: BoxMinimum, rows: _Rows, residual: Tensor, converged: Tensor, finished: Tensor
-) -> None:
-    problem = rows.problem[finished]
-    result.x[problem] = rows.x[finished]
-    result.value[problem] = rows.value[finished]
-    result.projected_gradient[problem] = residual[finished]
-    result.converged[problem] = converged[finished]
-    result.iterations[problem] = rows.iterations[finished]
-    result.evaluations[problem] = rows.evaluations[finished]
-
-
-def _check(
-    x0: Tensor,
-    lower: float | Tensor,
-    upper: float | Tensor,
-    history: int,
-    max_iterations: int,
-    gtol: float,
-    ftol: float,
-) -> tuple[Tensor, Tensor]:
+def _check(x0: Tensor, lower: float | Tensor, upper: float | Tensor) -> tuple[Tensor, Tensor]:
     """Refuse what cannot work; return the bounds as matrices of the shape of x0."""
     if x0.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"x0 must be float32 or float64, got {x0.dtype}: convert it first")
@@ -286,14 +260,6 @@ def _check(
             f"x0 must be a non-empty matrix of finite numbers, one row per problem, got shape "
             f"{tuple(x0.shape)}{'' if x0.isfinite().all() else ' with NaN or infinity'}"
         )
-    for name, number, least in (
-        ("history", history, 1),
-        ("max_iterations", max_iterations, 0),
-        ("gtol", gtol, 0),
-        ("ftol", ftol, 0),
-    ):
-        if not number >= least:
-            raise ValueError(f"{name} must be at least {least}, got {number}")
     try:
         low, high = (torch.as_tensor(b).to(x0).expand_as(x0) for b in (lower, upper))
     except RuntimeError as error:

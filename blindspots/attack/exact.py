@@ -35,8 +35,7 @@ def affine_minimum(
         The minima, in 64 bits, on the boundary itself, where the target's logit ties with another.
 
     Raises:
-        ValueError: if the model is not affine, or the target's class cannot be reached inside the
-            bounds.
+        ValueError: if the model is not affine, or a target's class has no image within the bounds.
     """
     weight, bias = _coefficients(model, images)
     points = images.flatten(1).double()
@@ -44,12 +43,18 @@ def affine_minimum(
     classes = torch.arange(len(bias), device=images.device)
     if targets is not None:
         minima = _project(points, targets, classes.expand(len(points), -1), weight, bias, bounds)
+        if (lost := minima.isinf().any(dim=1)).any():
+            row = int(lost.nonzero()[0])
+            raise ValueError(
+                f"no image within {bounds} is of class {int(targets[row])} (wanted of image "
+                f"{row}): choose another target"
+            )
         return minima.view_as(images)
     predicted = logits.argmax(dim=1)
     nearest, least = points.clone(), torch.full_like(points[:, 0], torch.inf)
     for shift in range(1, len(bias)):
         targets = (predicted + shift) % len(bias)
-        minima = _project(points, targets, predicted[:, None], weight, bias, bounds, strict=False)
+        minima = _project(points, targets, predicted[:, None], weight, bias, bounds)
         size = distortion(points, minima)
         nearest = torch.where((size < least)[:, None], minima, nearest)
         least = least.minimum(size)
@@ -75,24 +80,12 @@ def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _project(
-    points: Tensor,
-    targets: Tensor,
-    rivals: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    bounds: Bounds,
-    *,
-    strict: bool = True,
+    points: Tensor, targets: Tensor, rivals: Tensor, weight: Tensor, bias: Tensor, bounds: Bounds
 ) -> Tensor:
+    """The nearest points at which no rival is ahead of the target; infinite if there are none."""
     normals = weight[rivals] - weight[targets, None]
     offsets = bias[targets, None] - bias[rivals]
     found = project_to_polytope(
         points, normals, offsets, lower=bounds[0], upper=bounds[1], tolerance=TOLERANCE
     )
-    if strict and not found.converged.all():
-        row = int((~found.converged).nonzero()[0])
-        raise ValueError(
-            f"no image within {bounds} is of class {int(targets[row])} (wanted of image {row}): "
-            "choose another target"
-        )
     return torch.where(found.converged[:, None], found.x, torch.inf)

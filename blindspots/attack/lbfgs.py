@@ -14,16 +14,16 @@ from blindspots.attack._problem import (
     AdversarialImages,
     Found,
     Problem,
-    at_least_one,
     attack_in_batches,
     margin_at,
     select,
 )
-from blindspots.attack.box import BoxMinimum, minimize_box
+from blindspots.attack.box import minimize_box
 from blindspots.perturbations import Bounds, distortion
 
 HISTORY = 5  # changes of point and gradient from which L-BFGS knows the curvature
 PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
+TOLERANCE = 1e-4  # of L-BFGS: its gtol, in units of the loss, and its ftol
 AIM = 1e-3  # how far past the boundary the next penalty aims, as a share of the first margin
 CLOSE = 2e-3  # a row is finished when its perturbation can become shorter only by this share
 
@@ -33,6 +33,9 @@ CLOSE = 2e-3  # a row is finished when its perturbation can become shorter only 
     search_steps="it is called penalties now",
     history="leave it out",
     max_iterations="leave it out",
+    gtol="leave it out",
+    ftol="leave it out",
+    batch_size="leave it out, what does not fit into the memory is split",
 )
 def lbfgs_attack(
     model: nn.Module,
@@ -41,9 +44,6 @@ def lbfgs_attack(
     *,
     bounds: Bounds = (0.0, 1.0),
     penalties: int = 12,
-    gtol: float = 1e-4,
-    ftol: float = 1e-4,
-    batch_size: int = 256,
     progress: bool = False,
 ) -> AdversarialImages:
     r"""Perturb each image as little as possible so that the model takes it for its target.
@@ -78,9 +78,6 @@ def lbfgs_attack(
         targets: the wanted wrong class of each image.
         bounds: lower and upper bound of every pixel.
         penalties: tried per image at most.
-        gtol: see `minimize_box`; the objective is in units of the loss.
-        ftol: see `minimize_box`.
-        batch_size: images attacked at once.
         progress: show a progress bar.
 
     Raises:
@@ -91,43 +88,27 @@ def lbfgs_attack(
     """
     if targets is None:
         raise ValueError("the cross-entropy needs targets: pass them, or use nearest_attack")
-    at_least_one(penalties=penalties, batch_size=batch_size)
-    minimize = partial(
-        minimize_box, lower=bounds[0], upper=bounds[1], history=HISTORY, gtol=gtol, ftol=ftol
-    )
-
-    def search(problem: Problem, on_step: Callable[[int], Any]) -> Found:
-        return search_penalty(problem, minimize, steps=penalties, on_step=on_step)
-
+    if penalties < 1:
+        raise ValueError(f"penalties must be at least 1, got {penalties}")
+    search = partial(search_penalty, steps=penalties)
     return attack_in_batches(
-        search,
-        model,
-        images,
-        targets,
-        steps=penalties,
-        bounds=bounds,
-        batch_size=batch_size,
-        progress=progress,
+        search, model, images, targets, steps=penalties, bounds=bounds, progress=progress
     )
 
 
-def search_penalty(
-    problem: Problem,
-    minimize: Callable[[Callable[[Tensor, Tensor], Tensor], Tensor], BoxMinimum],
-    *,
-    steps: int,
-    on_step: Callable[[int], Any],
-) -> Found:
+def search_penalty(problem: Problem, on_step: Callable[[int], Any], *, steps: int) -> Found:
     """Minimise penalty * squared norm + cross-entropy for up to `steps` penalties per image.
 
     Each row tries factors of ten until one penalty succeeds and one fails. From there on it
     interpolates: the margin at the minimisers is a smooth function of the logarithm of the penalty,
     and the penalty wanted is where it is zero. `on_step` is told how many rows take each step.
     """
-    images, first = problem.images, problem.first_margin
+    images, first, (lower, upper) = problem.images, problem.first_margin, problem.bounds
+    minimize = partial(
+        minimize_box, lower=lower, upper=upper, history=HISTORY, gtol=TOLERANCE, ftol=TOLERANCE
+    )
     # The first penalty makes a tenth of the pixels' range as expensive as the margin at the image.
-    unit = (0.1 * (problem.bounds[1] - problem.bounds[0])) ** 2 * images.shape[1]
-    penalty = first / unit
+    penalty = first / ((0.1 * (upper - lower)) ** 2 * images.shape[1])
     # Both ends of the bracket: a penalty, the margin there and the size of the perturbation.
     succeeds = torch.stack([torch.zeros_like(first), -first, torch.full_like(first, torch.inf)])
     fails = torch.stack([torch.full_like(first, torch.inf), first, torch.zeros_like(first)])

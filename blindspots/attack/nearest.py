@@ -13,7 +13,6 @@ from blindspots.attack._problem import (
     AdversarialImages,
     Found,
     Problem,
-    at_least_one,
     attack_in_batches,
     margin_at,
     select,
@@ -52,7 +51,6 @@ def nearest_attack(
     *,
     bounds: Bounds = (0.0, 1.0),
     projections: int = 30,
-    batch_size: int = 256,
     progress: bool = False,
 ) -> AdversarialImages:
     r"""Find the nearest image that the model takes for its target, or for any other class.
@@ -63,18 +61,14 @@ def nearest_attack(
     the decision boundary in the end. For an affine model this is exact. It comes nearer than
     `lbfgs_attack` and needs fewer gradients; it is not in the paper.
 
-    A row's result does not depend on the others in its batch. A batch that does not fit into the
-    memory is split. If `progress` is shown, Ctrl-C ends the attack with a warning and returns what
-    is finished; the other rows count as failed.
+    Batches, memory and Ctrl-C are treated as in `lbfgs_attack`.
 
     Args:
         model: in evaluation mode; maps images to logits, row by row. It is left as it is.
         images: floating point (32 bits or more), within the bounds.
-        targets: the wanted wrong class of each image. None asks for the nearest image of any class
-            other than the one predicted now.
+        targets: the wanted wrong class of each image; None for any but the one predicted now.
         bounds: lower and upper bound of every pixel.
         projections: at most; more come closer in networks with kinks.
-        batch_size: images attacked at once.
         progress: show a progress bar.
 
     Returns:
@@ -87,7 +81,8 @@ def nearest_attack(
             images are empty, outside the bounds or not finite; if targets are out of range or
             already predicted; or if shapes, devices or options do not fit.
     """
-    at_least_one(projections=projections, batch_size=batch_size)
+    if projections < 1:
+        raise ValueError(f"projections must be at least 1, got {projections}")
 
     def search(problem: Problem, on_step: Callable[[int], Any]) -> Found:
         spent = torch.zeros_like(problem.targets)
@@ -99,14 +94,7 @@ def nearest_attack(
         return found._replace(evaluations=found.evaluations + spent + 1)
 
     return attack_in_batches(
-        search,
-        model,
-        images,
-        targets,
-        steps=projections,
-        bounds=bounds,
-        batch_size=batch_size,
-        progress=progress,
+        search, model, images, targets, steps=projections, bounds=bounds, progress=progress
     )
 
 
@@ -115,8 +103,7 @@ def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int],
 
     A step linearises, at the present point, the logit differences that matter: the largest, and
     those that hold the last projection. It then goes to the point of the box nearest to the
-    *original* image that satisfies all of them. For an affine model this ends at the exact optimum
-    after a few steps.
+    *original* image that satisfies all of them. For an affine model a few steps find the optimum.
 
     In a network the gradient jumps at every kink of a ReLU or of max-pooling, and the best point
     lies on many kinks at once. So a normal is the running average of the gradients of its class,
@@ -236,8 +223,7 @@ def _start(problem: Problem) -> _Rows:
 def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Tensor, Tensor]:
     """Renew the normals of the rival ahead and of those that hold the point; add it if it is new.
 
-    Also returns the logit of each rival minus the target's (minus infinity for the others) and the
-    number of gradients taken.
+    Also returns each rival's logit minus the target's (-inf for the others), and gradients taken.
     """
     differences, gradient, ahead = _difference_gradient(problem, rows.x)
     known = rows.rival == ahead[:, None]

@@ -59,16 +59,14 @@ def project_to_polytope(
         lower: bound of every variable; one number, or one per variable.
         upper: bound of every variable; one number, or one per variable.
         multipliers: where to start, from an earlier similar projection; zero by default.
-        tolerance: largest violation, as a distance, that counts as converged; one number, or one
-            per row.
+        tolerance: largest violation that counts as converged; one number, or one per row.
         max_iterations: of Newton's method.
 
     Returns:
         The nearest points. A row whose polytope is empty has `converged` False.
 
     Raises:
-        ValueError: if shapes do not fit, the numbers are not finite, or the lower bound exceeds the
-            upper.
+        ValueError: if shapes do not fit, numbers are not finite, or lower bounds exceed upper ones.
 
     References:
         Bertsekas, Projected Newton methods for optimization problems with simple constraints,

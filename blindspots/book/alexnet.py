@@ -57,12 +57,11 @@ def load_pictures(folder: str | Path | None = None) -> Float[Tensor, "n 3 224 22
     from torchvision.transforms import functional
 
     if folder is None:
-        steps = range(0, 201, 50), range(0, 417, 52)
         windows = [
             photograph[top : top + SIDE, left : left + SIDE]
             for photograph in load_sample_images().images
-            for top in steps[0]
-            for left in steps[1]
+            for top in range(0, 201, 50)
+            for left in range(0, 417, 52)
         ]
         return torch.stack([functional.to_tensor(window.copy()) for window in windows])
     files = sorted(f for f in Path(folder).rglob("*") if f.suffix.lower() in IMG_EXTENSIONS)

@@ -48,33 +48,24 @@ def image_grid(
     if titles and len(titles) != len(images):
         raise ValueError(f"{len(images)} images need as many titles, got {len(titles)}")
     rows = -(-len(images) // columns)
-    side = WIDTH / columns
-    size = (WIDTH, rows * (side + (0.28 if titles else 0.0)))
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for i, (axis, image) in enumerate(zip(axes.flat, images.detach().cpu(), strict=False)):
-        _show(axis, image, signed)
-        if titles:
-            axis.set_title(titles[i], fontsize=9)
+    height = rows * (WIDTH / columns + (0.28 if titles else 0.0))
+    figure, axes = _image_axes(rows, columns, height)
+    titles = titles or [""] * len(images)
+    for axis, image, title in zip(axes.flat, images, titles, strict=False):
+        _show(axis, image, title, signed=signed)
     return _finished(figure)
 
 
 def row_grid(rows: Mapping[str, Float[Tensor, "n c h w"]]) -> Figure:
     """Draw one row of images per name, with the name at its left."""
     columns = max(len(images) for images in rows.values())
-    side = (WIDTH - 0.6) / columns
-    size = (WIDTH, len(rows) * (side + 0.05))
-    figure, axes = plt.subplots(len(rows), columns, figsize=size, squeeze=False, layout="none")
+    height = len(rows) * ((WIDTH - 0.6) / columns + 0.05)
+    figure, axes = _image_axes(len(rows), columns, height, layout="none")
     figure.subplots_adjust(0.6 / WIDTH, 0, 1, 1, wspace=0.04, hspace=0.08)
-    for axis in axes.flat:
-        axis.set_axis_off()
     for line, (name, images) in zip(axes, rows.items(), strict=True):
-        line[0].text(
-            -0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center", fontsize=10
-        )
-        for axis, image in zip(line, images.detach().cpu(), strict=False):
-            _show(axis, image, signed=False)
+        line[0].text(-0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
+        for axis, image in zip(line, images, strict=False):
+            _show(axis, image)
     return _finished(figure)
 
 
@@ -97,17 +88,14 @@ def perturbation_grid(
             change of 1 / amplification.
     """
     count = len(originals)
-    figure, axes = plt.subplots(3, count, figsize=(WIDTH, 3.3 * WIDTH / count + 0.9), squeeze=False)
+    figure, axes = _image_axes(3, count, 3.3 * WIDTH / count + 0.9)
     difference = (perturbed - originals) * amplification
-    rows = [(originals, before), (difference, [""] * count), (perturbed, after)]
-    for row, (pictures, titles) in enumerate(rows):
-        for axis, picture, title in zip(axes[row], pictures.cpu(), titles, strict=True):
-            _show(axis, picture, signed=row == 1, limit=1.0)
-            axis.set_title(title, fontsize=9)
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
-    for row, name in enumerate(("original", f"difference × {amplification:g}", "adversarial")):
-        axes[row, 0].set_ylabel(name, fontsize=9)
+    names = "original", f"difference × {amplification:g}", "adversarial"
+    rows = (originals, before), (difference, [""] * count), (perturbed, after)
+    for line, name, (pictures, titles) in zip(axes, names, rows, strict=True):
+        line[0].set_ylabel(name, fontsize=9)
+        for axis, picture, title in zip(line, pictures, titles, strict=True):
+            _show(axis, picture, title, signed=pictures is difference, limit=1.0)
     return _finished(figure)
 
 
@@ -128,42 +116,34 @@ def prediction_panel(
         label: the true class, drawn in blue.
         target: the wanted wrong class, drawn in red.
     """
-    figure, axes = plt.subplots(2, 3, figsize=(WIDTH, 3.6), height_ratios=(3, 2))
     pictures = {"original": original, "difference": perturbed - original, "perturbed": perturbed}
-    for axis, (title, picture) in zip(axes[0], pictures.items(), strict=True):
-        _show(axis, picture.cpu(), signed=title == "difference", limit=0.5)
-        axis.set_title(title)
-        axis.set_axis_off()
-    for axis in axes[1, 1:]:
-        axis.remove()
-    grid = axes[1, 0].get_gridspec()
-    axes[1, 0].remove()
-    axis = figure.add_subplot(grid[1, :])
-    colors = [
-        BLUE if c == label else RED if c == target else GREY for c in range(len(probabilities))
-    ]
-    axis.bar(range(len(probabilities)), probabilities.tolist(), color=colors)
-    axis.set(ylim=(0, 1), xlabel="class", ylabel="probability", xticks=range(len(probabilities)))
+    figure, axes = plt.subplot_mosaic(
+        [[*pictures], ["classes"] * 3], figsize=(WIDTH, 3.6), height_ratios=(3, 2)
+    )
+    for title, picture in pictures.items():
+        _show(axes[title], picture, signed=title == "difference", limit=0.5)
+        axes[title].set_title(title)
+        axes[title].set_axis_off()
+    axis, classes = axes["classes"], range(len(probabilities))
+    colors = [BLUE if c == label else RED if c == target else GREY for c in classes]
+    axis.bar(classes, probabilities.tolist(), color=colors)
+    axis.set(ylim=(0, 1), xlabel="class", ylabel="probability", xticks=classes)
     axis.spines[["top", "right"]].set_visible(False)
     return _finished(figure)
 
 
 def search_curve(
-    penalties: Sequence[float],
-    distortions: Sequence[float],
-    success: Sequence[bool],
+    penalties: Sequence[float], distortions: Sequence[float], success: Sequence[bool]
 ) -> Figure:
     """Plot distortion against penalty, with successes and failures marked differently."""
     figure, axis = plt.subplots(figsize=(WIDTH, 3.2))
     axis.plot(penalties, distortions, color=GREY, zorder=1)
+    tried = list(zip(success, penalties, distortions, strict=True))
     for wanted, color, marker, name in (
         (True, RED, "o", "target predicted"),
         (False, BLUE, "s", "target not predicted"),
     ):
-        points = [
-            (p, d) for p, d, s in zip(penalties, distortions, success, strict=True) if s == wanted
-        ]
-        if points:
+        if points := [point for predicted, *point in tried if predicted == wanted]:
             axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
     axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
     axis.legend()
@@ -207,49 +187,41 @@ def cost_plot(
     ours: str,
     xlabel: str,
     ylabel: str,
-    highest: float = 1.06,
 ) -> Figure:
     """Plot distance against cost, one panel per contest, two panels in a row.
+
+    Settings beyond a distance of 1.06 are not drawn.
 
     Args:
         panels: per title, the settings: a library, its attack, the cost and the distance of each.
         ours: the library whose settings are joined by a line.
         xlabel: what the cost is; its axis is logarithmic.
         ylabel: what the distance is.
-        highest: settings beyond this distance are not drawn.
     """
+    highest = 1.06
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
+    size = (WIDTH, 2.6 * rows + 0.8)
     figure, axes = plt.subplots(
-        rows,
-        columns,
-        figsize=(WIDTH, 2.6 * rows + 0.8),
-        sharex=True,
-        sharey=True,
-        squeeze=False,
+        rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False
     )
     lowest = min(distance for settings in panels.values() for *_, distance in settings) - 0.005
     others = {row[:2]: None for rows in panels.values() for row in rows if row[0] != ours}
-    styles = dict(
-        zip(others, ((c, m) for m in "os^Dv*" for c in (BLUE, GREY, "black")), strict=False)
-    )
+    styles = dict(zip(others, product("os^Dv*", (BLUE, GREY, "black")), strict=False))
     for axis, (title, settings) in zip(axes.flat, panels.items(), strict=False):
         line = sorted((cost, distance) for name, _, cost, distance in settings if name == ours)
         axis.plot(*zip(*line, strict=True), color=RED, marker="o", markersize=5, zorder=3)
         for library, attack, cost, distance in settings:
             if library != ours and distance <= highest:
-                color, marker = styles[library, attack]
+                marker, color = styles[library, attack]
                 axis.scatter(cost, distance, color=color, marker=marker, s=28, zorder=2)
-        axis.set(xscale="log", ylim=(lowest, highest))
-        axis.set_title(title)
-    for axis in axes[-1]:
-        axis.set_xlabel(xlabel)
-    for axis in axes[:, 0]:
-        axis.set_ylabel(ylabel)
+        axis.set(xscale="log", ylim=(lowest, highest), title=title)
+    plt.setp(axes[-1], xlabel=xlabel)
+    plt.setp(axes[:, 0], ylabel=ylabel)
     handles = [Line2D([], [], color=RED, marker="o", markersize=5, label=ours)]
     handles += [
         Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=" ".join(name))
-        for name, (color, marker) in styles.items()
+        for name, (marker, color) in styles.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return _finished(figure)
@@ -264,12 +236,8 @@ def distortion_histogram(
         distortions: per network, one number per image.
         marks: per network, a number to mark (the paper's), or None.
     """
-    figure, axes = plt.subplots(
-        len(distortions),
-        figsize=(WIDTH, 0.85 * len(distortions) + 0.4),
-        sharex=True,
-        squeeze=False,
-    )
+    size = (WIDTH, 0.85 * len(distortions) + 0.4)
+    figure, axes = plt.subplots(len(distortions), figsize=size, sharex=True, squeeze=False)
     largest = max(float(values.max()) for values in distortions.values())
     edges = torch.linspace(0, largest, 41).tolist()
     for axis, (name, values) in zip(axes[:, 0], distortions.items(), strict=True):
@@ -291,7 +259,6 @@ def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlab
     for (name, values), (color, marker) in zip(series.items(), MARKERS, strict=False):
         axis.scatter(values, range(len(rows)), color=color, marker=marker, s=50, label=name)
     axis.set_yticks(range(len(rows)), rows)
-    axis.invert_yaxis()
     axis.set(xlabel=xlabel, xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
     axis.grid(visible=False, axis="x")
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
@@ -322,24 +289,14 @@ def heat_maps(
     for axis, (title, matrix) in zip(axes.flat, panels.items(), strict=False):
         difference = title in differences
         limit = float(matrix.abs().max()) if difference else 1.0
-        axis.imshow(
-            matrix.numpy(),
-            cmap="RdBu_r" if difference else "Reds",
-            vmin=-limit if difference else 0,
-            vmax=limit,
-            aspect="auto",
-        )
+        colors, least, sign = ("RdBu_r", -limit, "+") if difference else ("Reds", 0, "")
+        axis.imshow(matrix.numpy(), cmap=colors, vmin=least, vmax=limit, aspect="auto")
         axis.grid(visible=False)
-        for (i, j), value in zip(
-            product(range(len(sources)), range(len(receivers))),
-            matrix.flatten().tolist(),
-            strict=True,
-        ):
-            text = f"{100 * value:+.0f}" if difference else f"{100 * value:.0f}"
-            dark = abs(value) > 0.6 * limit
-            axis.text(
-                j, i, text, ha="center", va="center", fontsize=8, color="white" if dark else "black"
-            )
+        for i, j in product(range(len(sources)), range(len(receivers))):
+            value = matrix[i, j].item()
+            color = "white" if abs(value) > 0.6 * limit else "black"
+            text = f"{100 * value:{sign}.0f}"
+            axis.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
         axis.set_title(title)
         axis.set_xticks(range(len(receivers)), receivers, rotation=60, ha="right", fontsize=8)
         axis.set_yticks(range(len(sources)), sources, fontsize=8)
@@ -391,8 +348,7 @@ def null_histograms(
     for axis, (title, (chance, value)) in zip(axes.flat, panels.items(), strict=True):
         axis.hist(chance, bins=30, color=GREY)
         axis.axvline(value, color=RED, linewidth=2.5, label=observed)
-        axis.set(xlabel=xlabel, yticks=[])
-        axis.set_title(title)
+        axis.set(xlabel=xlabel, yticks=[], title=title)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center")
     return _finished(figure)
 
@@ -410,10 +366,8 @@ def scatter(
 
     Args:
         groups: per name, abscissas and ordinates.
-        xlabel: what the abscissas are.
-        ylabel: what the ordinates are.
-        xscale: `"linear"` or `"log"`.
-        yscale: the same.
+        xlabel: what the abscissas are; likewise `ylabel`.
+        xscale: `"linear"` or `"log"`; likewise `yscale`.
         diagonal: draw the line on which both are equal.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.4))
@@ -447,8 +401,7 @@ def curves(
         lines: per name, abscissas and ordinates.
         bands: per name, lower and upper ends of a band around the line, in its colour.
         controls: names of those that must stay low.
-        xlabel: what the abscissas are.
-        ylabel: what the ordinates are.
+        xlabel: what the abscissas are; likewise `ylabel`.
         yscale: `"linear"` or `"log"`.
     """
     figure, axis = plt.subplots(figsize=(WIDTH, 4.8))
@@ -538,16 +491,12 @@ def flipbook(
     pages = [
         ipywidgets.HTML(
             f'<p>{html.escape(label)}</p><img class="dark-light" style="max-width:100%" '
-            f'alt="{html.escape(alt)}" src="data:image/png;base64,{_png(figure)}">'
+            f'alt="{html.escape(alt)}" src="{_png_url(page.savefig, dpi=100, facecolor="white")}">'
         )
-        for figure, label, alt in zip(figures, labels, alts, strict=True)
+        for page, label, alt in zip(figures, labels, alts, strict=True)
     ]
     slider = ipywidgets.IntSlider(
-        min=0,
-        max=len(pages) - 1,
-        description=name,
-        readout=False,
-        layout=ipywidgets.Layout(width="100%"),
+        max=len(pages) - 1, description=name, readout=False, layout={"width": "100%"}
     )
     stack = ipywidgets.Stack(pages, selected_index=0)
     ipywidgets.jslink((slider, "value"), (stack, "selected_index"))
@@ -557,13 +506,25 @@ def flipbook(
 
 def image_url(pixels: Float[Tensor, "h w"]) -> str:
     """Encode a picture of exactly these pixels, black for 1 and white for 0, as a URL."""
-    buffer = io.BytesIO()
-    plt.imsave(buffer, pixels.numpy(), cmap="gray_r", vmin=0, vmax=1, format="png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return _png_url(plt.imsave, pixels.numpy(), cmap="gray_r", vmin=0, vmax=1)
 
 
-def _show(axis: Axes, image: Tensor, signed: bool, limit: float | None = None) -> None:
+def _image_axes(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, Any]:
+    """Axes without ticks and frames."""
+    figure, axes = plt.subplots(rows, columns, figsize=(WIDTH, height), squeeze=False, **options)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    return figure, axes
+
+
+def _show(
+    axis: Axes, image: Tensor, title: str = "", *, signed: bool = False, limit: float | None = None
+) -> None:
+    """Show an image; if it is signed, on a scale to the limit, or else to its largest pixel."""
+    axis.set_title(title, fontsize=9)
     axis.grid(visible=False)
+    image = image.detach().cpu()
     pixels = image.squeeze(0) if len(image) == 1 else image.permute(1, 2, 0)
     if signed:
         limit = limit or image.abs().max().item() or 1.0
@@ -578,7 +539,7 @@ def _finished(figure: Figure) -> Figure:
     return figure
 
 
-def _png(figure: Figure) -> str:
+def _png_url(write: Callable[..., object], *args: Any, **options: Any) -> str:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=100, facecolor="white")
-    return base64.b64encode(buffer.getvalue()).decode()
+    write(buffer, *args, **options, format="png")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

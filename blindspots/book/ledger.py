@@ -1,7 +1,6 @@
 """The paper's claims, the rule by which each is judged, and the evidence that chapters record.
 
-Whatever the book calls a verdict is given here, and nowhere else. The claims' words are data, in
-`claims.toml`.
+Whatever the book calls a verdict is given here, and nowhere else. `claims.toml` has the words.
 """
 
 import json
@@ -248,15 +247,10 @@ _JUDGES: dict[str, Callable[..., Verdict]] = {
     "table-4": _cells,
     "table-5": _bounds,
 }
-
-
-def _read_claims() -> dict[str, Claim]:
-    table = tomllib.loads((Path(__file__).parent / "claims.toml").read_text(encoding="utf-8"))
-    return {
-        name: Claim(**{k: " ".join(v.split()) for k, v in words.items()}, judge=_JUDGES[name])
-        for name, words in table.items()
-    }
-
+_WORDS = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
 
 #: What is judged: the claims in the order of the paper, and its five tables.
-CLAIMS = _read_claims()
+CLAIMS = {
+    name: Claim(**{k: " ".join(v.split()) for k, v in words.items()}, judge=_JUDGES[name])
+    for name, words in _WORDS.items()
+}

@@ -3,6 +3,7 @@
 import hashlib
 import html
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from IPython.display import HTML
@@ -17,38 +18,7 @@ POOL = 64  # images per source that examples are taken from
 PER_KIND = 4  # examples misread, and examples read rightly
 
 # Without a script: a cell is a radio button, and the panel beside it is shown while it is chosen.
-STYLE = f"""
-.mb {{ position: relative; padding-bottom: 21rem; }}
-.mb .blindspots-scroll {{ overflow-x: auto; }}
-.mb table {{
-  position: static !important; margin: 0 auto; border-collapse: collapse; font-size: 0.8rem;
-}}
-.mb th {{ font-weight: normal; text-align: left; padding: 0.15rem 0.4rem; }}
-.mb thead th {{ vertical-align: bottom; white-space: nowrap; }}
-.mb thead span {{ writing-mode: vertical-rl; transform: rotate(180deg); }}
-.mb td {{ padding: 0; text-align: center; }}
-.mb td input {{ position: absolute; opacity: 0; pointer-events: none; }}
-.mb td label {{
-  display: block; min-width: 2rem; padding: 0.3rem 0.2rem; cursor: pointer;
-  background: rgb(178 24 43 / calc(0.5 * var(--share)));
-}}
-.mb td input:checked + label {{ box-shadow: inset 0 0 0 2px currentcolor; }}
-.mb td input:focus-visible + label {{ outline: 3px solid #2166ac; outline-offset: 1px; }}
-.mb .mb-panel {{
-  display: none; position: absolute; left: 0; right: 0; bottom: 0; height: 20.5rem;
-  overflow-y: auto; text-align: left; font-size: 0.9rem; line-height: 1.4;
-  background: var(--pst-color-background, var(--jp-layout-color0, canvas));
-}}
-.mb td input:checked ~ .mb-panel {{ display: block; }}
-.mb td:hover > .mb-panel {{ display: block; z-index: 1; }}
-.mb p {{ margin: 0.4rem 0; }}
-.mb ul {{ display: flex; flex-wrap: wrap; gap: 0.5rem; margin: 0; padding: 0; list-style: none; }}
-.mb li {{ font-size: 0.8rem; text-align: center; margin: 0; }}
-.mb i {{
-  display: block; width: {SIDE}px; height: {SIDE}px; image-rendering: pixelated;
-  background-size: {SIDE * 8}px;
-}}
-"""
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
 
 
 def matrix_browser(
@@ -94,8 +64,9 @@ def matrix_browser(
         body += "</tr>"
     corner = "<th scope='col'>made for ↓, shown to →</th>"
     return HTML(
-        f"<style>{STYLE}{sprites}</style><div class='mb'><div class='blindspots-scroll'><table>"
-        f"<thead><tr>{corner}{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<style>{STYLE}{sprites}</style><div class='mb' style='--side: {SIDE}px'>"
+        f"<div class='blindspots-scroll'><table><thead><tr>{corner}{head}</tr></thead>"
+        f"<tbody>{body}</tbody></table></div>"
         f"<p class='blindspots-caption'>{html.escape(caption)}</p></div>"
     )
 

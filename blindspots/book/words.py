@@ -22,8 +22,7 @@ def glue(**values: str) -> None:
     Silent in a notebook, and does nothing where the book's tools are not installed.
 
     Raises:
-        TypeError: if a value is not a string: how many digits a sentence shows is for the chapter
-            to say.
+        TypeError: if a value is not a string: the chapter says how many digits a sentence shows.
 
     >>> glue(test_error=f"{100 * 0.0738:.1f}")
     """
