@@ -42,7 +42,7 @@ def convolutional_network(data: LabelledImages) -> None:
 
 
 def lipsdp(data: LabelledImages) -> None:
-    lipsdp_bound(mlp([784, 100, 100, 10]))
+    lipsdp_bound(mlp([784, 100, 100, 10]).eval())
 
 
 def enclosure(data: LabelledImages) -> None:

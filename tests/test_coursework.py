@@ -628,9 +628,9 @@ def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"emmy in .* cannot be graded"):
         grade_class.grade(class_of, "finding_blind_spots", **arguments)
     (class_of / "emmy").rmdir()
-    for name in ("a b.ipynb", "a_b.ipynb"):
+    for name in ("a,b.ipynb", "a;b.ipynb"):
         (class_of / name).write_bytes(b"")
-    with pytest.raises(ValueError, match=r"a b.ipynb and a_b.ipynb would both be a_b's"):
+    with pytest.raises(ValueError, match=r"a,b.ipynb and a;b.ipynb would both be a_b's"):
         grade_class.grade(class_of, "finding_blind_spots", **arguments)
 
 

@@ -140,11 +140,10 @@ def _outwards(square: float, exponent: int) -> float:
     if square == 0:
         return 0.0
     try:
-        return math.nextafter(
-            math.ldexp(math.sqrt(square) * (1 + 4 * ROUNDOFF), exponent), math.inf
-        )
+        norm = math.ldexp(math.sqrt(square) * (1 + 4 * ROUNDOFF), exponent)
     except OverflowError:
-        return math.inf
+        norm = math.inf
+    return math.nextafter(norm, math.inf)
 
 
 def _group_norm(layer: Convolution, tight: bool) -> float:
