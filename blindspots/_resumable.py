@@ -49,13 +49,16 @@ def read_verified(
         checksum: computes that of a content.
         otherwise: what is done about a damaged file, for the warning: `"training again"`.
     """
-    if not file.exists():
-        return None
     try:
+        if not file.exists():
+            return None
         content, written = parse(file)
         if written != checksum(content):
             raise ValueError("its checksum is wrong")
     except (KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+        if isinstance(error, PermissionError):
+            warnings.warn(f"{file} cannot be read ({error}): {otherwise}", stacklevel=3)
+            return None
         warnings.warn(f"{file} is damaged ({error}): deleted, {otherwise}", stacklevel=3)
         file.unlink()
         return None
@@ -126,7 +129,9 @@ def run_sweep(
 
     Raises:
         TypeError: if a setting or a result is not something that JSON can hold.
+        ValueError: if the function cannot be told from another one by its name and its code.
     """
+    _refuse_ambiguous(function)
     code = [code_version(), function.__qualname__, _source(function)]
     files = [folder / f"{_checksum([*code, dict(setting)])[:24]}.json" for setting in settings]
     kept = {i: result for i, file in enumerate(files) if (result := _read(file)) is not None}
@@ -139,6 +144,25 @@ def run_sweep(
             kept[i] = _write(files[i], settings[i], result)
             bar.update()
     return [kept[i] for i in range(len(settings))]
+
+
+def _refuse_ambiguous(function: Callable[..., Any]) -> None:
+    """Refuse what another function might be taken for, whose results would be returned then."""
+    name = getattr(function, "__qualname__", "")
+    if not inspect.isfunction(function):
+        reason = f"a {type(function).__name__} does not show what it holds"
+    elif "<lambda>" in name:
+        reason = "all functions without a name have the same"
+    elif function.__closure__:
+        reason = f"{name} takes {', '.join(function.__code__.co_freevars)} from around it"
+    elif not _source(function):
+        reason = f"the code of {name} is not at hand"
+    else:
+        return
+    raise ValueError(
+        f"results are kept by a function's name and code, and {reason}: define a function at the "
+        "top level of a module or notebook, and pass what it needs in the settings"
+    )
 
 
 def _call(function: Callable[..., Any], i: int, setting: Setting) -> tuple[int, Any]:

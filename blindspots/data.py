@@ -8,7 +8,7 @@ import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, overload
 
 import numpy as np
 import platformdirs
@@ -33,7 +33,9 @@ RAW = Path("MNIST", "raw")  # where torchvision keeps them
 class LabelledImages:
     """Images with their true classes.
 
-    Indexing with a slice, a list, an index tensor or a mask selects images and labels together.
+    Indexing with a slice, a list, an index tensor or a mask selects images and labels together. A
+    number gives an image and its label, as in a data set of PyTorch, so that it can be iterated
+    over and given to a `torch.utils.data.DataLoader`.
 
     Attributes:
         images: floating point, every pixel in [0, 1].
@@ -58,6 +60,9 @@ class LabelledImages:
                 f"images must be floating point of shape (n, c, h, w), got {self.images.dtype} of "
                 f"shape {tuple(self.images.shape)}: convert with .float() / 255, reshape to 4 axes"
             )
+        if self.labels.is_floating_point() or self.labels.is_complex():
+            raise ValueError(f"labels must be integers, got {self.labels.dtype}: convert them")
+        object.__setattr__(self, "labels", self.labels.long())
         if self.labels.shape != self.images.shape[:1]:
             raise ValueError(
                 f"{len(self.images)} images need as many labels, got shape "
@@ -72,7 +77,15 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __getitem__(self, index: slice | list[int] | Tensor) -> "LabelledImages":
+    @overload
+    def __getitem__(self, index: int) -> tuple[Tensor, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice | list[int] | Tensor) -> "LabelledImages": ...
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, (int, np.integer)):
+            return self.images[int(index)], int(self.labels[int(index)])
         return LabelledImages(self.images[index], self.labels[index], self.name)
 
     def to(self, device: torch.device | str) -> "LabelledImages":
@@ -157,12 +170,12 @@ def _download(folder: Path) -> None:
     """Download into a scratch folder and rename at the end, so that nothing half-done is kept."""
     import torchvision  # takes as long as all the rest, and the digits do without
 
-    (folder / RAW).mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
-    before = socket.getdefaulttimeout()
+    before, scratch = socket.getdefaulttimeout(), folder
     # torchvision sets no timeout of its own: behind a silent firewall it would wait for ever.
     socket.setdefaulttimeout(20.0)
     try:
+        (folder / RAW).mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix="mnist-", dir=folder))
         torchvision.datasets.MNIST(str(scratch), download=True)
         for name in MNIST_MD5:
             os.replace(scratch / RAW / name, folder / RAW / name)
@@ -174,7 +187,8 @@ def _download(folder: Path) -> None:
         ) from error
     finally:
         socket.setdefaulttimeout(before)
-        shutil.rmtree(scratch, ignore_errors=True)
+        if scratch != folder:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _mnist(folder: Path, split: Split) -> LabelledImages:

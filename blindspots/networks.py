@@ -84,16 +84,81 @@ def evaluate(
     *,
     batch_size: int = 1000,
 ) -> Float[Tensor, "n *features"]:
-    """Apply a model, or a part of one (`model[:-1]`), to many images, without gradients."""
+    """Apply a model, or a part of one (`model[:-1]`), to many images, without gradients.
+
+    It is given a copy of them, so that steps in place do not change what the caller has.
+
+    Raises:
+        ValueError: if the model is in training mode, or normalises by the statistics of a batch.
+    """
+    refuse_moving(function)
+    refuse_other_than_tensors(images)
     with torch.no_grad():
-        return torch.cat([function(batch) for batch in images.split(batch_size)])
+        return torch.cat([function(batch.clone()) for batch in images.split(batch_size)])
 
 
 def predict(
     model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"]
 ) -> Int[Tensor, "n"]:
-    """Find the class with the largest logit (or other score), per image."""
-    return evaluate(model, images).argmax(dim=1)
+    """Find the class with the largest logit (or other score), per image.
+
+    Raises:
+        ValueError: if the model is in training mode, normalises by the statistics of a batch, or
+            does not return one row of two or more scores per image.
+    """
+    refuse_moving(model)
+    refuse_other_than_tensors(images)
+    with torch.no_grad():
+        batches = images.split(1000)
+        return torch.cat([classify(model, batch.clone()).argmax(dim=1) for batch in batches])
+
+
+def refuse_other_than_tensors(images: object) -> None:
+    """Refuse arrays and lists.
+
+    Raises:
+        TypeError: if the images are not a tensor.
+    """
+    if not isinstance(images, Tensor):
+        raise TypeError(
+            f"images must be a tensor, got {type(images).__name__}: convert them with "
+            "torch.as_tensor"
+        )
+
+
+def classify(
+    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"]
+) -> Float[Tensor, "n k"]:
+    """Call a model; refuse what it returns if that is not one row of logits per image.
+
+    Every public function that needs logits comes by here. A tuple, a dictionary or an object with
+    `.logits` is refused: which entry counts is for the caller to say.
+
+    Raises:
+        ValueError: if the model cannot take the images, or returns anything else.
+    """
+    try:
+        logits = model(images)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"the model does not take images of shape {tuple(images.shape)} ({error}): pass a "
+            "batch of the size that it was made for; a single image is images[None]"
+        ) from error
+    if not isinstance(logits, Tensor):
+        raise ValueError(
+            f"the model returns {type(logits).__name__}, not a tensor of logits: wrap it in a "
+            "function or module that returns the logits alone"
+        )
+    if logits.shape[:1] != images.shape[:1] or logits.ndim != 2 or logits.shape[1] < 2:
+        raise ValueError(
+            f"the model returned shape {tuple(logits.shape)} for {len(images)} images: it must "
+            "return one row of two or more logits per image"
+        )
+    if not logits.is_floating_point():
+        raise ValueError(f"the model returns {logits.dtype}: logits are floating point numbers")
+    return logits
 
 
 def margin(
@@ -130,10 +195,22 @@ def correctly_classified(model: Callable[[Tensor], Tensor], data: LabelledImages
     return data[predict(model, data.images) == data.labels]
 
 
-def refuse_training_mode(model: nn.Module) -> None:
-    """Raise a ValueError if a part of the model would behave otherwise when it is used."""
-    if any(module.training for module in model.modules()):
-        raise ValueError("the model is in training mode: call model.eval() first")
+def refuse_moving(model: Callable[..., object]) -> None:
+    """Refuse a model of which an image's result would depend on other images, or change.
+
+    Raises:
+        ValueError: if a part of it is in training mode, or is a batch norm without statistics.
+    """
+    for module in model.modules() if isinstance(model, nn.Module) else ():
+        # A slice of a chain is a new chain, in training mode, which means nothing to it.
+        if module.training and type(module) is not nn.Sequential:
+            raise ValueError("the model is in training mode: call model.eval() first")
+        batch_norm = isinstance(module, nn.modules.batchnorm._BatchNorm)
+        if batch_norm and module.running_var is None:
+            raise ValueError(
+                "a batch norm without running statistics divides by those of the batch, so an "
+                "image's logits depend on the others: set track_running_stats and train again"
+            )
 
 
 def make_layer(

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-Bounds = tuple[float, float]
+# Of every pixel: numbers, or tensors that broadcast to the images, such as one per channel.
+Bounds = tuple[float | Tensor, float | Tensor]
 
 
 def distortion(
@@ -60,7 +61,7 @@ def rescale_perturbation(
             "rescale: leave such images out"
         )
     factor = _per_image("to", to, original) / _per_image("distortion", present, original)
-    return _clip(original + factor * (perturbed - original), bounds)
+    return clip(original + factor * (perturbed - original), bounds)
 
 
 def add_gaussian_noise(
@@ -88,7 +89,7 @@ def add_gaussian_noise(
         images.shape, generator=generator, device=generator.device, dtype=images.dtype
     )
     scale = _per_image("standard_deviation", standard_deviation, images)
-    return _clip(images + scale * noise.to(images.device), bounds)
+    return clip(images + scale * noise.to(images.device), bounds)
 
 
 def add_equal_noise(
@@ -116,7 +117,7 @@ def add_equal_noise(
     noise = noise / _per_image("size", distortion(noise, torch.zeros_like(noise)), original)
 
     def noisy(scale: Tensor) -> Tensor:
-        return _clip(original + _per_image("size", scale, original) * noise, bounds)
+        return clip(original + _per_image("size", scale, original) * noise, bounds)
 
     if bounds is None:
         return noisy(size)
@@ -149,5 +150,11 @@ def _per_image(name: str, number: float | Tensor, images: Tensor) -> Tensor:
     return values.view(-1, *[1] * (images.ndim - 1))
 
 
-def _clip(images: Tensor, bounds: Bounds | None) -> Tensor:
-    return images if bounds is None else images.clamp(*bounds)
+def clip(images: Tensor, bounds: Bounds | None) -> Tensor:
+    """Move every pixel into the bounds; None does nothing."""
+    if bounds is None:
+        return images
+    lower, upper = (
+        torch.as_tensor(bound, dtype=images.dtype, device=images.device) for bound in bounds
+    )
+    return images.clamp(lower, upper)

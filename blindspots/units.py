@@ -137,6 +137,9 @@ def count_detectors(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Int
         labels: of all images: classes, or finer kinds.
         top: indices, as `top_images` returns them.
 
+    Returns:
+        One count per basis.
+
     >>> top = torch.tensor([[0, 1], [1, 0], [2, 3]])
     >>> count_detectors(torch.tensor([0, 0, 1, 1, 2]), top).item()
     2

@@ -3,6 +3,7 @@
 import hashlib
 import re
 import time
+import warnings
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 import safetensors.torch
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from blindspots._resumable import fingerprint, read_verified, whole_file
@@ -59,7 +61,8 @@ def trained(
     The cache (`BLINDSPOTS_CACHE`, or the user's cache folder) knows a network by its recipe, seed,
     data and device type, by the code that builds and trains it and by the version of PyTorch. A
     file appears in it only when it is complete, and is verified by checksum when it is read; a
-    damaged one is reported and retrained.
+    damaged one is reported and retrained. Where it cannot be written, the network is returned with
+    a warning.
 
     Args:
         name: a key of `RECIPES`.
@@ -80,7 +83,7 @@ def trained(
     if weights is None:
         start = time.perf_counter()
         _train(recipe, network, data, generator, progress)
-        _write(network, file, time.perf_counter() - start)
+        _keep(network, file, time.perf_counter() - start)
     else:
         network.load_state_dict(weights)
     return network.requires_grad_(False).eval()
@@ -147,7 +150,7 @@ def _train(
         assert isinstance(encoder, nn.Linear)
         fit_sparse_autoencoder(encoder, data, **adam)
         # Only the head is trained with labels, and all it ever sees is the frozen encoder's output.
-        features = evaluate(network[:-1], data.images)[:, :, None, None]
+        features = evaluate(network.eval()[:-1], data.images)[:, :, None, None]
         data = LabelledImages(features, data.labels, data.name)
         network = nn.Sequential(nn.Flatten(), head)
     fit_to_convergence(network, data, weight_decay=recipe.weight_decay, progress=progress)
@@ -212,11 +215,20 @@ def _parse(file: Path) -> tuple[dict[str, Tensor], str]:
     return safetensors.torch.load_file(file), metadata["sha256"]
 
 
-def _write(network: nn.Module, file: Path, seconds: float) -> None:
+def _keep(network: nn.Module, file: Path, seconds: float) -> None:
+    """Write the network into the cache, if that is possible; what was trained is not lost."""
     weights = {name: weight.detach().cpu() for name, weight in network.state_dict().items()}
     metadata = {"seconds": f"{seconds:.2f}", "sha256": _checksum(weights)}
-    with whole_file(file) as scratch:
-        safetensors.torch.save_file(weights, scratch, metadata)
+    try:
+        with whole_file(file) as scratch:
+            safetensors.torch.save_file(weights, scratch, metadata)
+    except (KeyboardInterrupt, OSError, SafetensorError) as error:
+        warnings.warn(
+            f"the trained network could not be written to {file} ({error!r}), so it will be "
+            "trained again the next time: make room there, or set BLINDSPOTS_CACHE to a folder "
+            "that can be written",
+            stacklevel=3,
+        )
 
 
 def _checksum(weights: dict[str, Tensor]) -> str:

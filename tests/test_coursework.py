@@ -17,7 +17,7 @@ import pytest
 import torch
 from nbclient import NotebookClient
 
-from coursework import cells, editions, grade_class, grade_one, leaks, run_tests, written
+from coursework import editions, grade_class, grade_one, leaks, run_tests
 from coursework.sandbox import Limits, isolation, sandbox
 from coursework.sandboxed.wire import DTYPES, AnswerError, Foreign, Peer, pack, unpack
 from tools.check_grading import as_people_write
@@ -516,26 +516,6 @@ def test_an_honest_notebook_gets_full_marks_however_it_is_written(built, assess,
     assert any(remark.startswith("left out: ") for remark in result["remarks"])
 
 
-@pytest.mark.parametrize(
-    "source, code, left_out",
-    [
-        ("%matplotlib inline\nimport torch", "pass\nimport torch", ["%matplotlib inline"]),
-        ("files = !ls\ny = 2", "files = None\ny = 2", ["!ls"]),
-        ("%%time\ndef f():\n    return 1", "def f():\n    return 1", []),
-        ("%timeit -n 3 f(2)", "f(2)", []),
-        ("%%bash\nls", "pass", ["%%bash"]),
-        ("if True:\n    !ls\n    x = 1", "if True:\n    pass\n    x = 1", ["!ls"]),
-        ("torch.ones?\nx = 1", "pass\nx = 1", ["torch.ones?"]),
-        ("import otter, math\ngrader = otter.Notebook()", "import math\ngrader = None", []),
-        ('"""\n%magic in a text\n"""', '"""\n%magic in a text\n"""', []),
-        ("x = 1  # as it is", "x = 1  # as it is", []),
-        ("x = (", "x = (", []),
-    ],
-)
-def test_what_is_for_the_notebook_alone_is_left_out(source, code, left_out):
-    assert cells.plain(source) == (code, left_out)
-
-
 def test_a_cell_that_waits_costs_only_itself(built, assess, tmp_path):
     waits = ["import time\ntime.sleep(10_000)", "input('ready? ')", "moved = 1"]
     result = assess(submission(built, tmp_path / "ada.ipynb", extra=waits))
@@ -546,60 +526,6 @@ def test_a_cell_that_waits_costs_only_itself(built, assess, tmp_path):
     result = assess(submission(built, tmp_path / "eve.ipynb", extra=[sleepy]))
     assert points(result) == FULL | {"q5": 0}
     assert "did nothing for" in result["questions"]["q5"]["failed"][0]["hint"]
-
-
-def answered(built, answer, place):
-    """The handed-out notebook with the answer to its written question somewhere."""
-    notebook = nbformat.read(built[0] / "student/finding_blind_spots/finding_blind_spots.ipynb", 4)
-    heading = next(i for i, c in enumerate(notebook.cells) if "**Question 2" in c.source)
-    given = next(i for i in range(heading, 99) if "_Type your" in notebook.cells[i].source)
-    if place == "instead":
-        notebook.cells[given].source = answer
-    elif place == "below the mark":
-        notebook.cells[given].source += f"\n\n{answer}"
-    elif place == "in the question":
-        notebook.cells[heading].source += f"\n\n{answer}"
-        del notebook.cells[given]
-    elif place == "a cell of its own":
-        notebook.cells.insert(given + 1, nbformat.v4.new_markdown_cell(answer))
-    elif place == "code":
-        notebook.cells[given] = nbformat.v4.new_code_cell(f'"""{answer}"""')
-    elif place == "retouched heading":
-        cell = notebook.cells[heading]
-        cell.source = cell.source.replace("**Question 2", "## **Question 2 (mine)")
-        notebook.cells[given].source = answer
-    elif place == "one large cell":
-        texts = [c.source for c in notebook.cells[heading : given + 1]]
-        notebook.cells[heading].source = "\n\n".join([*texts[:-1], answer])
-        del notebook.cells[heading + 1 : given + 1]
-    return [(cell.cell_type, cell.source) for cell in notebook.cells]
-
-
-PLACES = ["instead", "below the mark", "in the question", "a cell of its own", "code"]
-
-
-@pytest.mark.parametrize("place", [*PLACES, "retouched heading", "one large cell"])
-def test_a_written_answer_is_found_where_it_was_typed(built, place):
-    assignment = built[1]["finding_blind_spots"]
-    text = "By the inequality of Cauchy and Schwarz.\n\nSo the mean is at most the root."
-    typed = answered(built, text, place)
-    found = written.written_answers(typed, assignment.cells, assignment.questions)
-    assert all(line in found["q2"] for line in text.split("\n\n"))
-    assert "_Type your" not in found["q2"] and "Question" not in found["q2"]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_what_was_handed_out_is_no_answer(built, name):
-    assignment = built[1][name]
-    answers = written.written_answers(assignment.cells, assignment.cells, assignment.questions)
-    assert answers and not any(answers.values())
-    typed = [
-        (kind, source.replace("_Type your answer here, replacing this text._", f"Answer {i}."))
-        for i, (kind, source) in enumerate(assignment.cells)
-    ]
-    found = written.written_answers(typed, assignment.cells, assignment.questions)
-    assert all(re.fullmatch(r"Answer \d+\.", text) for text in found.values())
-    assert len(set(found.values())) == len(found)
 
 
 def test_a_second_run_grades_only_what_is_missing(built, tmp_path, monkeypatch):

@@ -139,7 +139,7 @@ class Strange(nn.Module):
         (nn.Sequential(nn.Conv2d(1, 5, 1), nn.LocalResponseNorm(5)).eval(), None, "LocalResponse"),
         (Strange().eval(), None, "mul"),
         (nn.Sequential(nn.Softplus(threshold=1)).eval(), None, "softplus jumps"),
-        (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)).eval(), None, "batch"),
+        (nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False)).eval(), ValueError, "batch"),
         (nn.Sequential(nn.Conv2d(3, 1, 3)).eval(), ValueError, "does not take images of shape"),
     ],
 )

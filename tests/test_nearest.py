@@ -16,7 +16,14 @@ from blindspots import (
     trained,
 )
 from blindspots.attack import nearest
-from blindspots.attack._problem import ROUNDING, Found, Problem, margin_at, state_problem
+from blindspots.attack._problem import (
+    ROUNDING,
+    Found,
+    Problem,
+    checked_bounds,
+    margin_at,
+    state_problem,
+)
 from blindspots.attack.nearest import end_on_boundary, nearest_class, project_repeatedly
 from blindspots.networks import evaluate
 
@@ -103,7 +110,7 @@ def test_a_longer_search_has_longer_heats(victims, monkeypatch):
         return project_repeatedly(problem, steps=steps, on_step=on_step)
 
     monkeypatch.setattr(nearest, "project_repeatedly", note)
-    problem = state_problem(model, data.images, None, (0, 1))
+    problem = state_problem(model, data.images, None, *checked_bounds(data.images, (0, 1)))
     for steps, heat in ((30, 6), (160, 10)):
         given.clear()
         nearest_class(problem, steps=steps, on_step=lambda n: None)
@@ -200,7 +207,10 @@ def problem_of(model, images, targets):
         rivals,
         guard,
         guard,
-        (0.0, 1.0),
+        guard,  # at which it does not look
+        torch.ones_like(guard),
+        torch.zeros(len(images), 1),
+        torch.ones(len(images), 1),
     )
     with torch.no_grad():
         return problem._replace(first_margin=margin_at(problem, problem.images))
@@ -260,7 +270,7 @@ class Discs(nn.Module):
 
 def test_every_rival_that_is_known_is_linearised_afresh():
     images, targets = torch.tensor([0.4, 0.6]).view(1, 1, 1, 2), torch.tensor([0])
-    problem = state_problem(Discs().eval(), images, targets, (0, 1))
+    problem = state_problem(Discs().eval(), images, targets, *checked_bounds(images, (0, 1)))
     rows = nearest._start(problem)
     for point in ([0.4, 0.6], [0.7, 0.4]):  # the first disc is ahead, then the second
         rows = rows._replace(x=torch.tensor([point]))

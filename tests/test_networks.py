@@ -56,7 +56,7 @@ def test_too_many_convolutions():
 
 
 def test_evaluate_is_the_function_whatever_the_batch_size(generator):
-    network, images = mlp((4, 3, 2), generator=generator), torch.rand(7, 1, 2, 2)
+    network, images = mlp((4, 3, 2), generator=generator).eval(), torch.rand(7, 1, 2, 2)
     for batch_size in (1, 3, 100):
         result = evaluate(network, images, batch_size=batch_size)
         assert torch.allclose(result, network(images)) and not result.requires_grad
@@ -64,14 +64,14 @@ def test_evaluate_is_the_function_whatever_the_batch_size(generator):
 
 
 def test_predictions_and_errors_of_a_known_model():
-    identity = nn.Flatten()  # four pixels as four logits
+    identity = nn.Flatten().eval()  # four pixels as four logits
     images = torch.eye(4).view(4, 1, 2, 2)
     assert predict(identity, images).tolist() == [0, 1, 2, 3]
     assert error_rate(identity, images, torch.tensor([0, 1, 2, 0])) == 0.25
 
 
 def test_correctly_classified_images_keep_their_labels_and_their_order():
-    identity = nn.Flatten()  # four pixels as four logits
+    identity = nn.Flatten().eval()  # four pixels as four logits
     data = LabelledImages(torch.eye(4).view(4, 1, 2, 2), torch.tensor([0, 3, 2, 3]), "pixels")
     kept = correctly_classified(identity, data)
     assert (kept.labels.tolist(), kept.name) == ([0, 2, 3], "pixels")

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots.attack._problem import margin_at, select, state_problem, towards
+from blindspots.attack._problem import checked_bounds, margin_at, select, state_problem, towards
 
 
 @pytest.fixture
@@ -15,20 +15,22 @@ IMAGES = torch.tensor([[0.9, 0.5, 0.1], [0.2, 0.3, 0.8]]).view(2, 3, 1, 1)
 
 
 def test_with_targets_all_other_classes_are_rivals(linear):
-    problem = state_problem(linear, IMAGES, torch.tensor([1, 0]), (0, 1))
+    problem = state_problem(linear, IMAGES, torch.tensor([1, 0]), *checked_bounds(IMAGES, (0, 1)))
     assert problem.rivals.tolist() == [[True, False, True], [False, True, True]]
     assert torch.allclose(problem.first_margin, torch.tensor([0.4, 0.6]))
     assert (problem.guard > 0).all() and (problem.guard < 1e-5).all()
 
 
 def test_without_targets_only_the_prediction_is_a_rival(linear):
-    problem = state_problem(linear, IMAGES, None, (0, 1))
+    problem = state_problem(linear, IMAGES, None, *checked_bounds(IMAGES, (0, 1)))
     assert problem.rivals.tolist() == [[True, False, False], [False, False, True]]
     assert torch.allclose(problem.first_margin, torch.tensor([0.4, 0.5]))
 
 
 def test_other_targets_have_other_margins(linear):
-    problem = towards(state_problem(linear, IMAGES, None, (0, 1)), torch.tensor([2, 0]))
+    problem = towards(
+        state_problem(linear, IMAGES, None, *checked_bounds(IMAGES, (0, 1))), torch.tensor([2, 0])
+    )
     assert torch.allclose(problem.first_margin, torch.tensor([0.8, 0.6]))
     one = select(problem, torch.tensor([1]))
     assert torch.allclose(one.first_margin, torch.tensor([0.6]))
@@ -37,10 +39,10 @@ def test_other_targets_have_other_margins(linear):
 
 def test_a_target_already_predicted_is_refused(linear):
     with pytest.raises(ValueError, match=r"1 targets are already predicted \(the first is class 2"):
-        state_problem(linear, IMAGES, torch.tensor([1, 2]), (0, 1))
+        state_problem(linear, IMAGES, torch.tensor([1, 2]), *checked_bounds(IMAGES, (0, 1)))
 
 
 def test_one_class_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3, 1)).eval()
-    with pytest.raises(ValueError, match="one row of logits per image"):
-        state_problem(model, IMAGES, None, (0, 1))
+    with pytest.raises(ValueError, match="one row of two or more logits"):
+        state_problem(model, IMAGES, None, *checked_bounds(IMAGES, (0, 1)))

@@ -1,5 +1,7 @@
 import json
 import shutil
+from functools import partial
+from pathlib import Path
 
 import joblib
 import pytest
@@ -49,27 +51,54 @@ def test_processes_give_the_same_results(tmp_path, expected):
         assert run_sweep(make_job(), SETTINGS, folder=tmp_path) == expected
 
 
-def counting(folder):
-    """A job that leaves a trace of every call, and fails while there is no go-ahead."""
-
-    def job(seed):
-        (folder / f"called-{seed}").touch(exist_ok=False)
-        if seed == 2 and not (folder / "go").exists():
-            raise KeyboardInterrupt
-        return seed * 10
-
-    return job
+def counting(seed, folder):
+    """Leave a trace of every call, and fail while there is no go-ahead."""
+    (Path(folder) / f"called-{seed}").touch(exist_ok=False)
+    if seed == 2 and not (Path(folder) / "go").exists():
+        raise KeyboardInterrupt
+    return seed * 10
 
 
 def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path):
-    settings = [{"seed": seed} for seed in range(4)]
+    settings = [{"seed": seed, "folder": str(tmp_path)} for seed in range(4)]
     with pytest.raises(KeyboardInterrupt):
-        run_sweep(counting(tmp_path), settings, folder=tmp_path / "kept")
+        run_sweep(counting, settings, folder=tmp_path / "kept")
     assert {f.name for f in tmp_path.glob("called-*")} == {"called-0", "called-1", "called-2"}
     (tmp_path / "go").touch()
     (tmp_path / "called-2").unlink()  # those of 0 and 1 stay: a second call of them would fail
-    results = run_sweep(counting(tmp_path), settings, folder=tmp_path / "kept")
+    results = run_sweep(counting, settings, folder=tmp_path / "kept")
     assert results == [0, 10, 20, 30]
+
+
+def within(number):
+    def times(x):
+        return number * x
+
+    return times
+
+
+class Holder:
+    def __call__(self, x):
+        return x
+
+    def method(self, x):
+        return x
+
+
+@pytest.mark.parametrize(
+    "function, reason",
+    [
+        (lambda x: 100 * x, "without a name"),
+        (within(2), "takes number from around it"),
+        (partial(max, 3), "partial does not show"),
+        (Holder(), "Holder does not show"),
+        (Holder().method, "method does not show"),
+        (max, "builtin_function_or_method does not show"),
+    ],
+)
+def test_functions_that_cannot_be_told_apart_are_refused(tmp_path, function, reason):
+    with pytest.raises(ValueError, match=rf"{reason}.*at the top level"):
+        run_sweep(function, [{"x": 1}], folder=tmp_path)
 
 
 @pytest.mark.parametrize("damage", ["", "{}", '{"result": 7, "sha256": "0"}', "half"])

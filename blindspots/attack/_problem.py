@@ -3,6 +3,7 @@
 Both attacks are a search for one batch; all else is here.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from blindspots.networks import margin, refuse_training_mode
+from blindspots.networks import classify, margin, refuse_moving, refuse_other_than_tensors
 from blindspots.perturbations import Bounds
 
 # Logits of the same image differ by this many rounding errors from one batch or device to another.
 ROUNDING = 16 * torch.finfo(torch.float32).eps
 BATCH_SIZE = 256  # images attacked at once
+# Bounds wider than so many times the way to the linearised boundary say nothing about the pixels.
+WIDE = 30
 
 Part = TypeVar("Part")
 
@@ -33,7 +36,11 @@ class Problem(NamedTuple):
         rivals: per class, whether it is a rival.
         first_margin: the margin at the originals, positive.
         guard: how negative a margin must be to survive rounding in 32 bits.
-        bounds: of every pixel.
+        slope: the norm of the margin's gradient at the originals.
+        unit: what counts as one for the pixels of an image: the width of the bounds, unless they
+            are so wide that this says nothing.
+        lower: bound of every pixel.
+        upper: bound of every pixel.
     """
 
     logits: Callable[[Tensor], Tensor]
@@ -42,7 +49,10 @@ class Problem(NamedTuple):
     rivals: Bool[Tensor, "n k"]
     first_margin: Float[Tensor, "n"]
     guard: Float[Tensor, "n"]
-    bounds: Bounds
+    slope: Float[Tensor, "n"]
+    unit: Float[Tensor, "n"]
+    lower: Float[Tensor, "n d"]
+    upper: Float[Tensor, "n d"]
 
 
 class Found(NamedTuple):
@@ -93,11 +103,12 @@ def attack_in_batches(
         steps: of the search at most, for the progress bar.
         progress: show a progress bar.
     """
-    _check_arguments(model, images, targets, bounds)
+    images, targets, (lower, upper) = _checked(model, images, targets, bounds)
+    _warn_of_chance(model, images[:1])
 
     def state(rows: Tensor) -> Problem:
         wanted = None if targets is None else targets[rows]
-        return state_problem(model, images[rows], wanted, bounds)
+        return state_problem(model, images[rows], wanted, lower[rows], upper[rows])
 
     everyone = torch.arange(len(images), device=images.device)
     problems = [p for rows in everyone.split(BATCH_SIZE) for p in _in_parts(state, rows)]
@@ -124,32 +135,34 @@ def attack_in_batches(
 
 
 def state_problem(
-    model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
+    model: nn.Module, images: Tensor, targets: Tensor | None, lower: Tensor, upper: Tensor
 ) -> Problem:
     """State the problem of one batch; refuse what would make every later result meaningless."""
 
     def logits_of(x: Tensor) -> Tensor:
-        return model(x.view(-1, *images.shape[1:]))
+        # A copy, as the model may begin with a step in place; and it may end in 16 bits.
+        return model(x.view(-1, *images.shape[1:]).clone()).to(x.dtype)
 
     with torch.enable_grad():
-        points = images.flatten(1).detach().requires_grad_()
-        logits = logits_of(points)
-        if logits.ndim != 2 or len(logits) != len(images) or logits.shape[1] < 2:
+        points = images.flatten(1).detach().clone().requires_grad_()
+        logits = classify(model, points.view_as(images).clone()).to(points.dtype)
+        if not logits.requires_grad:
             raise ValueError(
-                f"the model returned shape {tuple(logits.shape)} for {len(images)} images: it must "
-                "return one row of logits per image"
+                "the model gives no gradient, so no step can be taken: it detaches what it "
+                "computes, or is called inside torch.inference_mode"
             )
         classes = logits.shape[1]
         if targets is None:
             # Any class may become the target; the one predicted now is its only rival.
-            first, second = logits.topk(2, dim=1).indices.unbind(dim=1)
+            (high, low), (first, second) = (pair.unbind(dim=1) for pair in logits.topk(2, dim=1))
+            if (tied := high == low).any():
+                raise ValueError(
+                    f"the two largest logits of {int(tied.sum())} images are equal, so these lie "
+                    "on a decision boundary already: leave them out, or pass targets"
+                )
             targets, rivals = second, nn.functional.one_hot(first, classes).bool()
-        elif not (int(targets.min()) >= 0 and int(targets.max()) < classes):
-            raise ValueError(
-                f"targets lie in {int(targets.min())}..{int(targets.max())} but the model has "
-                f"classes 0..{classes - 1}: choose targets among them"
-            )
         else:
+            targets = class_numbers(targets, images, classes=classes)
             rivals = ~nn.functional.one_hot(targets, classes).bool()
         first_margin = margin(logits, targets, rivals)
         (gradient,) = torch.autograd.grad(first_margin.sum(), points)
@@ -173,18 +186,17 @@ def state_problem(
             "taken: the model is saturated or not differentiable there"
         )
     guard = ROUNDING * logits.abs().amax(dim=1)
-    return Problem(logits_of, points.detach(), targets, rivals, first_margin, guard, bounds)
+    slope = torch.linalg.vector_norm(gradient, dim=1)
+    width = (upper - lower).square().mean(dim=1).sqrt()
+    unit = width.minimum(WIDE * first_margin / slope / math.sqrt(points.shape[1]))
+    return Problem(
+        logits_of, points.detach(), targets, rivals, first_margin, guard, slope, unit, lower, upper
+    )
 
 
 def select(problem: Problem, rows: Tensor) -> Problem:
     """Take the problem of some of the rows."""
-    return problem._replace(
-        images=problem.images[rows],
-        targets=problem.targets[rows],
-        rivals=problem.rivals[rows],
-        first_margin=problem.first_margin[rows],
-        guard=problem.guard[rows],
-    )
+    return Problem(problem.logits, *(field[rows] for field in problem[1:]))
 
 
 def towards(problem: Problem, targets: Int[Tensor, "n"]) -> Problem:
@@ -209,32 +221,23 @@ def _in_parts(function: Callable[[Tensor], Part], rows: Tensor) -> list[Part]:
     return [part for half in rows.chunk(2) for part in _in_parts(function, half)]
 
 
-def _check_arguments(
-    model: nn.Module, images: Tensor, targets: Tensor | None, bounds: Bounds
-) -> None:
-    refuse_training_mode(model)
+def _checked(
+    model: nn.Module, images: Any, targets: Any, bounds: Bounds
+) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor]]:
+    """Images, class numbers of 64 bits, and both bounds in the shape of the images."""
+    refuse_moving(model)
+    refuse_other_than_tensors(images)
     if images.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
-    if targets is not None and targets.dtype != torch.int64:
-        raise TypeError(f"targets must be int64 class numbers, got {targets.dtype}: convert them")
     if images.ndim < 2 or images.numel() == 0:
         raise ValueError(
             f"images have shape {tuple(images.shape)}: pass at least one, with a batch axis first"
         )
-    if targets is not None and targets.shape != images.shape[:1]:
-        raise ValueError(
-            f"{len(images)} images need as many targets, got shape {tuple(targets.shape)}: "
-            "pass one class per image"
-        )
-    if not bounds[0] < bounds[1]:
-        raise ValueError(f"the lower bound must be below the upper, got {bounds}")
+    if targets is not None:
+        targets = class_numbers(targets, images)
     if not images.isfinite().all():
         raise ValueError("images contain NaN or infinity: leave these images out")
-    if images.min() < bounds[0] or images.max() > bounds[1]:
-        raise ValueError(
-            f"pixels lie in [{images.min():.3g}, {images.max():.3g}], outside the bounds {bounds}: "
-            "rescale the images, or state their range as bounds"
-        )
+    lower, upper = checked_bounds(images, bounds)
     weights = next(model.parameters(), images)
     for name, tensor in (("targets", targets), ("the model", weights)):
         if tensor is not None and tensor.device != images.device:
@@ -244,4 +247,66 @@ def _check_arguments(
     if weights.dtype != images.dtype:
         raise ValueError(
             f"images are {images.dtype} but the model is {weights.dtype}: convert one of them"
+        )
+    return images, targets, (lower, upper)
+
+
+def checked_bounds(
+    images: Float[Tensor, "n *shape"], bounds: Bounds
+) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
+    """Flatten the bounds like the images (numbers to one column), which must lie within them."""
+
+    def flat(bound: float | Tensor) -> Tensor:
+        numbers = torch.as_tensor(bound, dtype=images.dtype, device=images.device)
+        if numbers.ndim == 0:
+            return numbers.expand(len(images), 1)
+        return numbers.expand_as(images).flatten(1)
+
+    try:
+        lower, upper = map(flat, bounds)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the bounds do not broadcast to images of shape {tuple(images.shape)} ({error}): "
+            "pass numbers, or one per channel in the shape (channels, 1, 1)"
+        ) from error
+    if not (lower < upper).all():
+        raise ValueError(f"the lower bound must be below the upper, got {bounds}")
+    points = images.flatten(1)
+    if (points < lower).any() or (points > upper).any():
+        raise ValueError(
+            f"pixels lie in [{images.min():.3g}, {images.max():.3g}], outside the bounds {bounds}: "
+            "rescale the images, or state their range as bounds"
+        )
+    return lower, upper
+
+
+def class_numbers(targets: Any, images: Tensor, *, classes: int | None = None) -> Int[Tensor, "n"]:
+    """Take a list of class numbers, or a tensor of any integers, as one of 64 bits."""
+    try:
+        numbers = torch.as_tensor(targets)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"targets must be class numbers, got {targets!r}: pass a tensor") from error
+    if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
+        raise TypeError(f"targets must be int64 class numbers, got {numbers.dtype}: convert them")
+    if numbers.shape != images.shape[:1]:
+        raise ValueError(
+            f"{len(images)} images need as many targets, got shape {tuple(numbers.shape)}: "
+            "pass one class per image"
+        )
+    if classes is not None and not (int(numbers.min()) >= 0 and int(numbers.max()) < classes):
+        raise ValueError(
+            f"targets lie in {int(numbers.min())}..{int(numbers.max())} but the model has "
+            f"classes 0..{classes - 1}: choose targets among them"
+        )
+    return (numbers if isinstance(targets, Tensor) else numbers.to(images.device)).long()
+
+
+@torch.no_grad()
+def _warn_of_chance(model: nn.Module, image: Tensor) -> None:
+    first, second = (classify(model, image.clone()) for _ in range(2))
+    if not torch.allclose(first, second, rtol=1e-3, atol=0, equal_nan=True):
+        warnings.warn(
+            "the model gives other logits when it is called again: it is random, and what fools it "
+            "once may not fool it again",
+            stacklevel=4,
         )

@@ -5,8 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blindspots.attack._problem import checked_bounds
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
-from blindspots.networks import predict
+from blindspots.networks import classify, predict, refuse_moving
+from blindspots.perturbations import Bounds, clip
 
 PENALTIES = 6  # tried per image: the network changes before it has learnt from closer ones
 
@@ -46,7 +48,7 @@ def pgd(
     *,
     size: float,
     steps: int,
-    bounds: tuple[float, float] = (0.0, 1.0),
+    bounds: Bounds = (0.0, 1.0),
 ) -> Float[Tensor, "n *shape"]:
     """Take a few steps up the loss, with no pixel changed by more than the size (PGD).
 
@@ -64,16 +66,19 @@ def pgd(
         bounds: lower and upper bound of every pixel.
 
     Raises:
-        ValueError: if the size or the number of steps is not positive.
+        ValueError: if the size or the number of steps is not positive, images lie outside the
+            bounds, or the model is in training mode or does not return logits.
     """
     if size <= 0 or steps < 1:
         raise ValueError(f"size and steps must be positive, got {size} and {steps}")
+    refuse_moving(model)
+    checked_bounds(images, bounds)
     step = size if steps == 1 else 2.5 * size / steps
     moved = images.detach()
     for _ in range(steps):
         moved.requires_grad_()
-        loss = F.cross_entropy(model(moved), labels, reduction="sum")
+        loss = F.cross_entropy(classify(model, moved.clone()), labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, moved)
         moved = moved.detach() + step * gradient.sign()
-        moved = moved.clamp(images - size, images + size).clamp(*bounds)
+        moved = clip(moved.clamp(images - size, images + size), bounds)
     return moved

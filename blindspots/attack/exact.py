@@ -4,8 +4,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from blindspots.attack._problem import checked_bounds, class_numbers
 from blindspots.attack.polytope import project_to_polytope
-from blindspots.networks import evaluate
+from blindspots.networks import classify, evaluate, refuse_moving
 from blindspots.perturbations import Bounds, distortion
 
 TOLERANCE = 1e-9  # of the projection, as a distance, in 64 bits
@@ -29,15 +30,21 @@ def affine_minimum(
         images: within the bounds.
         targets: the wanted wrong class of each image; None for the nearest of all wrong classes,
             that is, other than the one predicted.
-        bounds: lower and upper bound of every pixel.
+        bounds: as in `lbfgs_attack`.
 
     Returns:
         The minima, in 64 bits, on the boundary itself, where the target's logit ties with another.
 
     Raises:
-        ValueError: if the model is not affine, or a target's class has no image within the bounds.
+        TypeError: if the targets are not class numbers.
+        ValueError: if the model is not affine or in training mode, a target is not one of its
+            classes or has no image within the bounds, or images lie outside them.
     """
+    refuse_moving(model)
+    bounds = checked_bounds(images, bounds)
     weight, bias = _coefficients(model, images)
+    if targets is not None:
+        targets = class_numbers(targets, images, classes=len(bias))
     points = images.flatten(1).double()
     logits = points @ weight.T + bias
     classes = torch.arange(len(bias), device=images.device)
@@ -46,7 +53,7 @@ def affine_minimum(
         if (lost := minima.isinf().any(dim=1)).any():
             row = int(lost.nonzero()[0])
             raise ValueError(
-                f"no image within {bounds} is of class {int(targets[row])} (wanted of image "
+                f"no image within the bounds is of class {int(targets[row])} (wanted of image "
                 f"{row}): choose another target"
             )
         return minima.view_as(images)
@@ -65,7 +72,7 @@ def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """The matrix and the constant of the logits, in 64 bits; refuse a model that has none."""
     with torch.enable_grad():
         point = images[:1].detach().requires_grad_()
-        outputs = model(point)[0]
+        outputs = classify(model, point.clone())[0]
         rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in outputs]
     weight = torch.cat(rows).flatten(1).double()
     bias = outputs.detach().double() - weight @ point.detach().flatten().double()
@@ -80,12 +87,18 @@ def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _project(
-    points: Tensor, targets: Tensor, rivals: Tensor, weight: Tensor, bias: Tensor, bounds: Bounds
+    points: Tensor,
+    targets: Tensor,
+    rivals: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    bounds: tuple[Tensor, Tensor],
 ) -> Tensor:
     """The nearest points at which no rival is ahead of the target; infinite if there are none."""
     normals = weight[rivals] - weight[targets, None]
     offsets = bias[targets, None] - bias[rivals]
+    lower, upper = (bound.double().expand_as(points) for bound in bounds)
     found = project_to_polytope(
-        points, normals, offsets, lower=bounds[0], upper=bounds[1], tolerance=TOLERANCE
+        points, normals, offsets, lower=lower, upper=upper, tolerance=TOLERANCE
     )
     return torch.where(found.converged[:, None], found.x, torch.inf)

@@ -24,6 +24,10 @@ from blindspots.perturbations import Bounds, distortion
 HISTORY = 5  # changes of point and gradient from which L-BFGS knows the curvature
 PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
 TOLERANCE = 1e-4  # of L-BFGS: its gtol, in units of the loss, and its ftol
+# Margins at the original for which the cross-entropy can be minimised: far below them it is flat,
+# far above it has kinks. Logits outside are scaled to the nearest of the two.
+MARGINS = 0.1, 100.0
+CHANGE = 3.0  # of the loss, and its slope per unit: where it is less, the loss is scaled up to it
 AIM = 1e-3  # how far past the boundary the next penalty aims, as a share of the first margin
 CLOSE = 2e-3  # a row is finished when its perturbation can become shorter only by this share
 
@@ -68,6 +72,10 @@ def lbfgs_attack(
     With more than two classes the cross-entropy does not lead to the nearest adversarial image,
     because its level sets are not the decision boundary; `nearest_attack` has no such bias.
 
+    The unit of the pixels does not matter. That of the logits matters to the cross-entropy of more
+    than two classes, whose level sets change with it; the search comes to its end in any. Margins
+    outside of [0.1, 100] at the image are scaled into it.
+
     A row's result does not depend on the others in its batch. A batch that does not fit into the
     memory is split. If `progress` is shown, Ctrl-C ends the attack with a warning and returns what
     is finished; the other rows count as failed.
@@ -75,8 +83,9 @@ def lbfgs_attack(
     Args:
         model: in evaluation mode; maps images to logits, row by row. It is left as it is.
         images: floating point (32 bits or more), within the bounds.
-        targets: the wanted wrong class of each image.
-        bounds: lower and upper bound of every pixel.
+        targets: the wanted wrong class of each image: integers in a tensor or a list.
+        bounds: lower and upper bound of every pixel: numbers, or tensors that broadcast to the
+            images, such as one per channel. They may be infinite.
         penalties: tried per image at most.
         progress: show a progress bar.
 
@@ -103,48 +112,67 @@ def search_penalty(problem: Problem, on_step: Callable[[int], Any], *, steps: in
     interpolates: the margin at the minimisers is a smooth function of the logarithm of the penalty,
     and the penalty wanted is where it is zero. `on_step` is told how many rows take each step.
     """
-    images, first, (lower, upper) = problem.images, problem.first_margin, problem.bounds
-    minimize = partial(
-        minimize_box, lower=lower, upper=upper, history=HISTORY, gtol=TOLERANCE, ftol=TOLERANCE
-    )
-    # The first penalty makes a tenth of the pixels' range as expensive as the margin at the image.
-    penalty = first / ((0.1 * (upper - lower)) ** 2 * images.shape[1])
+    first, unit = problem.first_margin, problem.unit[:, None]
+    # The solver's tolerances are numbers, so it must see neither pixels' units nor logits'.
+    images, lower, upper = problem.images / unit, problem.lower / unit, problem.upper / unit
+    sharpness = first.clamp(*MARGINS) / first
+    change = sharpness * first.minimum(problem.slope * problem.unit)
+    share = (change / CHANGE).clamp(max=1)
+
+    def loss(x: Tensor, at: Tensor) -> Tensor:
+        logits = sharpness[at, None] * problem.logits(x)
+        return F.cross_entropy(logits, problem.targets[at], reduction="none")
+
+    # The first penalty makes a tenth of the unit as expensive as the margin at the image.
+    penalty = sharpness * first / (0.1**2 * images.shape[1])
     # Both ends of the bracket: a penalty, the margin there and the size of the perturbation.
     succeeds = torch.stack([torch.zeros_like(first), -first, torch.full_like(first, torch.inf)])
     fails = torch.stack([torch.full_like(first, torch.inf), first, torch.zeros_like(first)])
-    best, latest = images.clone(), images.clone()
+    best, latest = problem.images.clone(), images.clone()
     smallest, largest = succeeds[2].clone(), succeeds[0].clone()
     evaluations = torch.ones_like(problem.targets)
     rows = torch.arange(len(images), device=images.device)
+    with torch.no_grad():  # where the loss changes little, only its change counts
+        start = torch.where(share < 1, loss(problem.images, rows), 0)
     for _ in range(steps):
         on_step(len(rows))
         left = select(problem, rows)
 
         def objective(
-            points: Tensor, at: Tensor, left: Problem = left, weight: Tensor = penalty[rows]
+            points: Tensor, at: Tensor, rows: Tensor = rows, penalty: Tensor = penalty
         ) -> Tensor:
-            squared_norm = (points - left.images[at]).square().sum(dim=1)
-            losses = F.cross_entropy(left.logits(points), left.targets[at], reduction="none")
-            return weight[at] * squared_norm + losses
+            at = rows[at]
+            squared_norm = (points - images[at]).square().sum(dim=1)
+            losses = loss(points * unit[at], at) - start[at]
+            return (penalty[at] * squared_norm + losses) / share[at]
 
-        minimum = minimize(objective, latest[rows])
+        minimum = minimize_box(
+            objective,
+            latest[rows],
+            lower=lower[rows],
+            upper=upper[rows],
+            history=HISTORY,
+            gtol=TOLERANCE,
+            ftol=TOLERANCE,
+        )
         latest[rows] = minimum.x
         evaluations[rows] += minimum.evaluations
+        x = (minimum.x * unit[rows]).clamp(left.lower, left.upper)
         with torch.no_grad():
-            behind = margin_at(left, minimum.x)
+            behind = margin_at(left, x)
         success = behind <= -left.guard
-        size = distortion(left.images, minimum.x)
+        size = distortion(left.images, x)
         end = torch.stack([penalty[rows], behind, size])
         succeeds[:, rows] = torch.where(success, end, succeeds[:, rows])
         fails[:, rows] = torch.where(success, fails[:, rows], end)
         better = success & (size < smallest[rows])
         at = rows[better]
-        best[at], smallest[at], largest[at] = minimum.x[better], size[better], penalty[at]
+        best[at], smallest[at], largest[at] = x[better], size[better], penalty[at]
         penalty, nearest = _interpolate(succeeds, fails, AIM * first)
         rows = rows[(succeeds[2, rows] > (1 + CLOSE) * nearest[rows])]
         if len(rows) == 0:
             break
-    return Found(best, smallest, largest, evaluations)
+    return Found(best, smallest, largest / (sharpness * problem.unit**2), evaluations)
 
 
 def _interpolate(succeeds: Tensor, fails: Tensor, aim: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from blindspots.perturbations import Bounds, distortion
 
 AIM = 1e-4  # how far past the boundary the projections aim, as a share of the first margin
 LAST_WEIGHT = 0.02  # of a new gradient in its running average; the first weight is 1
-LONGEST_STEP = 0.1  # distortion of one step, as a share of the pixels' range
+LONGEST_STEP = 0.1  # distortion of one step, in units of the pixels
 STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its distance is finished
 NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
@@ -67,7 +67,7 @@ def nearest_attack(
         model: in evaluation mode; maps images to logits, row by row. It is left as it is.
         images: floating point (32 bits or more), within the bounds.
         targets: the wanted wrong class of each image; None for any but the one predicted now.
-        bounds: lower and upper bound of every pixel.
+        bounds: as in `lbfgs_attack`.
         projections: at most; more come closer in networks with kinks.
         progress: show a progress bar.
 
@@ -181,7 +181,7 @@ def end_on_boundary(problem: Problem, found: Found) -> Found:
 
     def point(length: Tensor) -> Tensor:
         x = problem.images + length[:, None] * (found.images - problem.images)
-        return x.clamp(*problem.bounds)
+        return x.clamp(problem.lower, problem.upper)
 
     def excess(length: Tensor) -> Tensor:
         with torch.no_grad():
@@ -261,13 +261,13 @@ def _difference_gradient(
 
 def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows, Tensor]:
     """Go towards the nearest point that satisfies the linearisations; also how far it would be."""
-    lower, upper = problem.bounds
+    lower, upper = problem.lower, problem.upper
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
     moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
     offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
     lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
-    longest = LONGEST_STEP * (upper - lower)
+    longest = LONGEST_STEP * problem.unit
     nearest = project_to_polytope(
         torch.zeros_like(moved),
         rows.normals,
@@ -279,7 +279,7 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
         max_iterations=NEWTON_STEPS,
     )
     length = distortion(moved, nearest.x)
-    share = longest / length.clamp(min=longest)
+    share = longest / length.maximum(longest)
     x = (problem.images + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
     return rows._replace(x=x, multipliers=nearest.multipliers), length
 

@@ -11,7 +11,7 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from blindspots.networks import refuse_training_mode
+from blindspots.networks import refuse_moving
 
 # Hooks that only renew the layer's weight, before it is read.
 RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)
@@ -53,10 +53,10 @@ def settle(model: nn.Module, images: Tensor) -> None:
             tensor of floating point numbers.
         NotImplementedError: if there are hooks that may change what a layer computes.
     """
-    refuse_training_mode(model)
+    refuse_moving(model)
     refuse_hooks(model)
     try:
-        output = model(images.clone())
+        output, again = model(images.clone()), model(images.clone())
     except RuntimeError as error:
         raise ValueError(
             f"the model does not take images of shape {tuple(images.shape[1:])} ({error}): pass "
@@ -69,6 +69,11 @@ def settle(model: nn.Module, images: Tensor) -> None:
         raise ValueError(
             f"the model returns {kind}, not one tensor of floating point numbers: wrap it in a "
             "module whose forward returns the logits alone"
+        )
+    if not _agree(output, again):
+        raise NotImplementedError(
+            "the model computes something else when it is called again: it is random, or remembers "
+            "what it saw"
         )
 
 
@@ -162,11 +167,10 @@ def steps(model: nn.Module, images: Tensor) -> Iterator[Step]:
 def _compare(model: nn.Module, traced: fx.GraphModule, images: Tensor) -> None:
     """Ask the model itself, together and one by one."""
     whole = model(images.clone())
-    once_more = [model(images.clone()), traced(images.clone())]
-    if any(not _agree(whole, other) for other in once_more):
+    if not _agree(whole, traced(images.clone())):
         raise NotImplementedError(
-            "the model computes something else when it is called again, or than its trace: it is "
-            "random, or remembers what it saw"
+            "the model computes something else than its trace: it is random, remembers what it "
+            "saw, or decides by what cannot be traced"
         )
     if not _agree(whole, torch.cat([model(image[None]) for image in images.clone()])):
         raise NotImplementedError(

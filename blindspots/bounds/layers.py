@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from tqdm.auto import tqdm, trange
 from blindspots.bounds._rules import Seen, is_about_shapes, layer_bound, step_bound, times
 from blindspots.bounds._trace import examples, kind_of, refuse_other_forward, settle, steps
 from blindspots.bounds.norms import dense_norm
-from blindspots.networks import evaluate
+from blindspots.networks import classify, evaluate, refuse_moving
 
 
 @dataclass(frozen=True)
@@ -188,7 +189,7 @@ def certified_radius(
     """
     settle(model, images[:1])
     model = copy.deepcopy(model).double()
-    logits = evaluate(model, images.double())
+    logits = evaluate(partial(classify, model), images.double())
     classes = logits.shape[1]
     own = nn.functional.one_hot(logits.argmax(dim=1), classes).bool()
     bounds = torch.as_tensor(bound, dtype=torch.float64, device=logits.device)
@@ -226,6 +227,7 @@ def lipschitz_lower_bound(
         steps: how far to climb.
         progress: show a progress bar.
     """
+    refuse_moving(model)
     model = copy.deepcopy(model).double()
     softened = copy.deepcopy(model)
     for parent in list(softened.modules()):

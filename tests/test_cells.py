@@ -1,0 +1,23 @@
+import pytest
+
+from coursework import cells
+
+
+@pytest.mark.parametrize(
+    "source, code, left_out",
+    [
+        ("%matplotlib inline\nimport torch", "pass\nimport torch", ["%matplotlib inline"]),
+        ("files = !ls\ny = 2", "files = None\ny = 2", ["!ls"]),
+        ("%%time\ndef f():\n    return 1", "def f():\n    return 1", []),
+        ("%timeit -n 3 f(2)", "f(2)", []),
+        ("%%bash\nls", "pass", ["%%bash"]),
+        ("if True:\n    !ls\n    x = 1", "if True:\n    pass\n    x = 1", ["!ls"]),
+        ("torch.ones?\nx = 1", "pass\nx = 1", ["torch.ones?"]),
+        ("import otter, math\ngrader = otter.Notebook()", "import math\ngrader = None", []),
+        ('"""\n%magic in a text\n"""', '"""\n%magic in a text\n"""', []),
+        ("x = 1  # as it is", "x = 1  # as it is", []),
+        ("x = (", "x = (", []),
+    ],
+)
+def test_what_is_for_the_notebook_alone_is_left_out(source, code, left_out):
+    assert cells.plain(source) == (code, left_out)

@@ -1,0 +1,72 @@
+"""Written answers are found wherever they were typed."""
+
+import re
+
+import nbformat
+import pytest
+
+from coursework import editions, written
+
+pytestmark = pytest.mark.slow
+
+NAMES = [master.stem for master in editions.masters()]
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("assignments")
+    return folder, {master.stem: editions.build(master, folder) for master in editions.masters()}
+
+
+def answered(built, answer, place):
+    """The handed-out notebook with the answer to its written question somewhere."""
+    notebook = nbformat.read(built[0] / "student/finding_blind_spots/finding_blind_spots.ipynb", 4)
+    heading = next(i for i, c in enumerate(notebook.cells) if "**Question 2" in c.source)
+    given = next(i for i in range(heading, 99) if "_Type your" in notebook.cells[i].source)
+    if place == "instead":
+        notebook.cells[given].source = answer
+    elif place == "below the mark":
+        notebook.cells[given].source += f"\n\n{answer}"
+    elif place == "in the question":
+        notebook.cells[heading].source += f"\n\n{answer}"
+        del notebook.cells[given]
+    elif place == "a cell of its own":
+        notebook.cells.insert(given + 1, nbformat.v4.new_markdown_cell(answer))
+    elif place == "code":
+        notebook.cells[given] = nbformat.v4.new_code_cell(f'"""{answer}"""')
+    elif place == "retouched heading":
+        cell = notebook.cells[heading]
+        cell.source = cell.source.replace("**Question 2", "## **Question 2 (mine)")
+        notebook.cells[given].source = answer
+    elif place == "one large cell":
+        texts = [c.source for c in notebook.cells[heading : given + 1]]
+        notebook.cells[heading].source = "\n\n".join([*texts[:-1], answer])
+        del notebook.cells[heading + 1 : given + 1]
+    return [(cell.cell_type, cell.source) for cell in notebook.cells]
+
+
+PLACES = ["instead", "below the mark", "in the question", "a cell of its own", "code"]
+
+
+@pytest.mark.parametrize("place", [*PLACES, "retouched heading", "one large cell"])
+def test_a_written_answer_is_found_where_it_was_typed(built, place):
+    assignment = built[1]["finding_blind_spots"]
+    text = "By the inequality of Cauchy and Schwarz.\n\nSo the mean is at most the root."
+    typed = answered(built, text, place)
+    found = written.written_answers(typed, assignment.cells, assignment.questions)
+    assert all(line in found["q2"] for line in text.split("\n\n"))
+    assert "_Type your" not in found["q2"] and "Question" not in found["q2"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_was_handed_out_is_no_answer(built, name):
+    assignment = built[1][name]
+    answers = written.written_answers(assignment.cells, assignment.cells, assignment.questions)
+    assert answers and not any(answers.values())
+    typed = [
+        (kind, source.replace("_Type your answer here, replacing this text._", f"Answer {i}."))
+        for i, (kind, source) in enumerate(assignment.cells)
+    ]
+    found = written.written_answers(typed, assignment.cells, assignment.questions)
+    assert all(re.fullmatch(r"Answer \d+\.", text) for text in found.values())
+    assert len(set(found.values())) == len(found)
