@@ -176,9 +176,10 @@ def _call(function: Callable[..., Any], i: int, setting: Setting) -> tuple[int, 
 
 def _source(function: Callable[..., Any]) -> str:
     """The code of the module that defines the function, or, in a notebook, of the function."""
-    for thing in (inspect.getmodule(function), function):
-        with contextlib.suppress(OSError, TypeError):
-            return inspect.getsource(thing)  # type: ignore[arg-type]
+    module = inspect.getmodule(function)
+    at_home = getattr(module, "__file__", None) == function.__code__.co_filename
+    with contextlib.suppress(OSError, TypeError):
+        return inspect.getsource(module if module and at_home else function)
     return ""
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 import warnings
@@ -74,8 +75,8 @@ def test_the_sweep_printed_in_the_chapter_runs(tmp_path, monkeypatch):
     text = "".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
     here, cluster = re.findall(r"```python\n(.*?)```", text, re.S)
     monkeypatch.chdir(tmp_path)
-    names = {"__name__": "snippet"}
-    exec(here, names)
+    (tmp_path / "snippet.py").write_text(here, encoding="utf-8")
+    names = runpy.run_path("snippet.py", run_name="__main__")
     assert len(names["results"]) == 6 and max(names["results"]) < 0.3
     assert len(list((tmp_path / "results").iterdir())) == 6
     assert cluster.splitlines()[-1] == here.splitlines()[-1]  # the same call

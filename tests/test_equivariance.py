@@ -126,7 +126,7 @@ def test_large_images_with_small_gradients(attack, generator):
     found = attack(model, images, targets)
     exact = affine_minimum(model, images, targets)
     assert found.success.all()
-    assert (found.distortion <= 1.01 * distortion(images.double(), exact)).all()
+    assert (found.distortion <= 1.1 * distortion(images.double(), exact)).all()
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
