@@ -26,7 +26,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "mutants.toml"
 NOTICED = ROOT / "tests" / "mutants_noticed.txt"
-COPIED = ("blindspots", "coursework", "tests", "book/chapters", "book/exercises")
+COPIED = ("blindspots", "coursework", "tests", "tools", "book/chapters", "book/exercises")
 PATIENCE = 600  # seconds: a function that never returns is noticed too
 SAMPLE = 12  # of those whose files have not changed
 
