@@ -157,6 +157,8 @@ def _refuse_ambiguous(function: Callable[..., Any]) -> None:
         reason = f"{name} takes {', '.join(function.__code__.co_freevars)} from around it"
     elif not _source(function):
         reason = f"the code of {name} is not at hand"
+    elif used := _own_globals(function):
+        reason = f"{name} uses {', '.join(used)} of a notebook, which may change"
     else:
         return
     raise ValueError(
@@ -174,12 +176,32 @@ def _call(function: Callable[..., Any], i: int, setting: Setting) -> tuple[int, 
         torch.set_num_threads(threads)
 
 
+def _own_globals(function: Callable[..., Any]) -> list[str]:
+    """What a notebook's function uses of the notebook itself: its code does not show that."""
+    if _is_at_home(function):
+        return []
+    found = {
+        n: function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__
+    }
+    home = function.__module__
+    return [
+        name
+        for name, value in found.items()
+        if not (inspect.ismodule(value) or getattr(value, "__module__", home) != home)
+    ]
+
+
+def _is_at_home(function: Callable[..., Any]) -> bool:
+    """Whether the function stands in its module's file."""
+    file = getattr(inspect.getmodule(function), "__file__", None)
+    return file is not None and file == function.__code__.co_filename
+
+
 def _source(function: Callable[..., Any]) -> str:
     """The code of the module that defines the function, or, in a notebook, of the function."""
     module = inspect.getmodule(function)
-    at_home = getattr(module, "__file__", None) == function.__code__.co_filename
     with contextlib.suppress(OSError, TypeError):
-        return inspect.getsource(module if module and at_home else function)
+        return inspect.getsource(module if module and _is_at_home(function) else function)
     return ""
 
 

@@ -26,6 +26,7 @@ MNIST_MD5 = {
     "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
     "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
 }
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 RAW = Path("MNIST", "raw")  # where torchvision keeps them
 
 
@@ -60,8 +61,11 @@ class LabelledImages:
                 f"images must be floating point of shape (n, c, h, w), got {self.images.dtype} of "
                 f"shape {tuple(self.images.shape)}: convert with .float() / 255, reshape to 4 axes"
             )
-        if self.labels.is_floating_point() or self.labels.is_complex():
-            raise ValueError(f"labels must be integers, got {self.labels.dtype}: convert them")
+        if self.labels.dtype not in INTEGERS or (self.labels < 0).any():
+            raise ValueError(
+                f"labels must be integers from 0, got {self.labels.dtype}"
+                f"{', some negative' if self.labels.dtype in INTEGERS else ''}: convert them"
+            )
         object.__setattr__(self, "labels", self.labels.long())
         if self.labels.shape != self.images.shape[:1]:
             raise ValueError(
@@ -84,7 +88,7 @@ class LabelledImages:
     def __getitem__(self, index: slice | list[int] | Tensor) -> "LabelledImages": ...
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, (int, np.integer)):
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
             return self.images[int(index)], int(self.labels[int(index)])
         return LabelledImages(self.images[index], self.labels[index], self.name)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -158,6 +158,8 @@ def classify(
         )
     if not logits.is_floating_point():
         raise ValueError(f"the model returns {logits.dtype}: logits are floating point numbers")
+    if logits.isnan().any():
+        raise ValueError("the model returned NaN: check its weights and the images")
     return logits
 
 
@@ -182,12 +184,15 @@ def error_rate(
     Raises:
         ValueError: if there are no images, or not one label per image.
     """
+    labels = torch.as_tensor(labels)
     if len(images) == 0 or labels.shape != images.shape[:1]:
         raise ValueError(
             f"{len(images)} images and labels of shape {tuple(labels.shape)} give no error rate: "
             "pass at least one image and one label for each"
         )
-    return (predict(model, images) != labels).double().mean().item()
+    if labels.is_floating_point() or labels.dtype == torch.bool:
+        raise TypeError(f"labels must be class numbers, got {labels.dtype}: convert them")
+    return (predict(model, images) != labels.to(images.device)).double().mean().item()
 
 
 def correctly_classified(model: Callable[[Tensor], Tensor], data: LabelledImages) -> LabelledImages:
@@ -201,7 +206,10 @@ def refuse_moving(model: Callable[..., object]) -> None:
     Raises:
         ValueError: if a part of it is in training mode, or is a batch norm without statistics.
     """
-    for module in model.modules() if isinstance(model, nn.Module) else ():
+    called: Any = model
+    while called is not None and not isinstance(called, nn.Module):
+        called = getattr(called, "func", None) or getattr(called, "__self__", None)  # a partial's
+    for module in called.modules() if called is not None else ():
         # A slice of a chain is a new chain, in training mode, which means nothing to it.
         if module.training and type(module) is not nn.Sequential:
             raise ValueError("the model is in training mode: call model.eval() first")

@@ -5,13 +5,24 @@ the imports, beside an answer, in the middle of a cell.
 """
 
 import ast
+import contextlib
 import re
 import warnings
 from typing import NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
 
-WRAPPERS = ("time", "timeit", "capture", "prun")  # magics around code that is run anyway
+WRAPPERS = (
+    "time",
+    "timeit",
+    "capture",
+    "prun",
+    "memit",
+    "mprun",
+    "lprun",
+    "debug",
+)  # magics around code that is run anyway
+OPTIONS = re.compile(r"^((-[nrps]\s*\w+|-\w+|--\S+)\s+)+")  # of such a magic in a line
 LONGEST = 60  # characters of a line in a remark
 
 
@@ -48,13 +59,19 @@ class _Cleaner(ast.NodeTransformer):
     def __init__(self) -> None:
         self.left_out: list[str] = []
         self.changed = False
+        self.otter = {"grader", "otter"}  # names of Otter's own things
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | list[ast.stmt]:
         name, words = _magic(node.value)
         if name == "run_cell_magic" and words[0] in WRAPPERS:
             return self._wrapped(words[2])
         if name == "run_line_magic" and words[0] in WRAPPERS:
-            return self._wrapped(re.sub(r"^(-\w+(\s+\d+)?\s+)+", "", words[1]))
+            try:
+                return self._wrapped(OPTIONS.sub("", words[1]))
+            except SyntaxError:  # not this magic's code: only the magic is left out
+                self.changed = True
+                self.left_out.append(_written(name, words)[:LONGEST])
+                return ast.Pass()
         value = self.visit(node.value)
         if isinstance(value, ast.Constant) and value is not node.value:
             return ast.Pass()
@@ -63,11 +80,16 @@ class _Cleaner(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name, words = _magic(node)
+        if name == "run_line_magic" and words[0] in WRAPPERS:  # the value of an assignment
+            with contextlib.suppress(SyntaxError):
+                value = ast.parse(OPTIONS.sub("", words[1]).strip(), mode="eval").body
+                self.changed = True
+                return self.visit(value)
         if name:
             self.changed = True
             self.left_out.append(_written(name, words)[:LONGEST])
             return ast.Constant(None)
-        if _belongs_to(node.func, ("grader", "otter")):
+        if _belongs_to(node.func, self.otter):
             self.changed = True
             return ast.Constant(None)
         return self.generic_visit(node)
@@ -77,12 +99,14 @@ class _Cleaner(ast.NodeTransformer):
         if len(kept) == len(node.names):
             return node
         self.changed = True
+        self.otter |= {alias.asname for alias in node.names if alias not in kept and alias.asname}
         return ast.Import(kept) if kept else ast.Pass()
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST:
         if node.module != "otter":
             return node
         self.changed = True
+        self.otter |= {alias.asname or alias.name for alias in node.names}
         return ast.Pass()
 
     def _wrapped(self, source: str) -> list[ast.stmt]:
@@ -109,9 +133,7 @@ def _written(name: str, words: list[str]) -> str:
     return f"{mark}{' '.join(words[:2] if mark != '!' else words[:1])}".strip()
 
 
-def _belongs_to(function: ast.AST, owners: tuple[str, ...]) -> bool:
+def _belongs_to(function: ast.AST, owners: set[str]) -> bool:
     while isinstance(function, ast.Attribute):
         function = function.value
-        if isinstance(function, ast.Name) and function.id in owners:
-            return True
-    return False
+    return isinstance(function, ast.Name) and function.id in owners

@@ -92,7 +92,7 @@ def grade(
 
 def student_of(file: Path) -> str:
     """The id in a file's name, as it is: the student's numbers follow from it."""
-    return file.stem if file.suffix == ".ipynb" else file.name
+    return file.stem if file.suffix.lower() == ".ipynb" else file.name
 
 
 def harmless(student: str) -> str:
@@ -105,7 +105,7 @@ def harmless(student: str) -> str:
         c if unicodedata.category(c)[0] in "LMN" or c in " .'’@+-" else "_" for c in text
     )
     name = re.sub(r"^[^\w]", "_", name)
-    if len(name.encode()) > LONGEST:
+    if name != text or len(name.encode()) > LONGEST:  # others may look the same now
         digest = hashlib.sha256(text.encode()).hexdigest()[:8]
         name = f"{name.encode()[: LONGEST - 9].decode(errors='ignore')}-{digest}"
     return name

@@ -119,7 +119,7 @@ def read_notebook(file: Path) -> list[tuple[str, str]]:
     Raises:
         Unusable: if the file is no notebook.
     """
-    if file.suffix != ".ipynb":
+    if file.suffix.lower() != ".ipynb":
         raise Unusable("this is not a notebook: its name must end in .ipynb")
     size = file.stat().st_size
     if size == 0:
@@ -182,10 +182,14 @@ def _grade(
     """Results by question, and the cells that stopped."""
     to_run = code_to_run(sources)
     untouched = {source.strip() for source in sources}
+    stubs = {stub.strip() for question in assignment.questions for stub in question.stubs}
+    # In the cell handed out, or in another one that defines the same names.
+    added = {n for source in sources if source.strip() not in stubs for n in defined_names(source)}
     answered = {
         question.name
         for question in assignment.questions
         if not all(stub.strip() in untouched for stub in question.stubs)
+        or added & {*question.names}
     }
     answers = set_up(assignment.setup, student)
     stopped: list[dict[str, str]] = []

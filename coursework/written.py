@@ -1,4 +1,4 @@
-"""What students wrote, wherever they typed it: all that was added to the notebook handed out."""
+"""What students wrote, wherever they typed it: what is not in the notebook handed out."""
 
 import difflib
 from collections.abc import Iterator
@@ -7,8 +7,10 @@ from typing import NamedTuple
 from coursework.editions import Question
 
 LONGEST = 20_000  # characters of an answer
-MOST_LINES = 3000  # of a notebook that are compared
-ALIKE = 0.7  # how similar a line is to one handed out that was retouched
+MARK = "_Type your answer here, replacing this text._"
+BEGIN = "<!-- BEGIN QUESTION -->"  # before each question that a person grades
+ALIKE = 0.7  # how similar a line is to a heading that was retouched
+REWRAPPED = 20  # characters from which a piece of the text handed out is recognised as such
 
 
 class Line(NamedTuple):
@@ -23,48 +25,58 @@ def written_answers(
 ) -> dict[str, str]:
     """Collect the text that was added to each question that a person grades.
 
-    The notebook is compared, line by line, with the one handed out. What is new belongs to the
-    question whose heading comes before it: in its own cell, below it, or instead of the mark for
-    the answer. Lines that were only retouched are no answer.
+    A new line belongs to the question whose heading came last, be it retouched; or, where headings
+    are gone, to that of the last mark. So an answer is found in the question's own cell, below it,
+    or instead of the mark for the answer. Text handed out is no answer, also with other breaks.
     """
-    before, after = list(_lines(handed_out)), list(_lines(cells))[:MOST_LINES]
-    owners = list(_owners(before, questions))
-    answers: dict[str, list[Line]] = {q.name: [] for q in questions if q.rubric is not None}
-    old, new = ([line.text.strip() for line in lines] for lines in (before, after))
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for kind, i1, i2, j1, j2 in matcher.get_opcodes():
-        if kind == "equal":
-            continue
-        owner = owners[i1 - 1] if i1 else ""
-        for line in after[j1:j2]:
-            retouched = [i for i in range(i1, i2) if _alike(before[i].text, line.text)]
-            if retouched:
-                owner = owners[retouched[0]]
-            elif owner in answers:
-                answers[owner].append(line)
+    given = {line.text.strip() for line in _lines(handed_out)}
+    whole = " ".join(" ".join(source for _, source in handed_out).split())
+    headings = {f"**{q.title.splitlines()[0]}": q.name for q in questions if q.title}
+    graded = [q.name for q in questions if q.rubric is not None]
+    answers: dict[str, list[Line]] = {name: [] for name in graded}
+    marks, owner = iter(graded), ""
+    for line in _lines(cells):
+        text = line.text.replace(MARK, "").strip()
+        if BEGIN in text:
+            owner = next(marks, owner)
+        if heading := _heading(text, headings):
+            owner = headings[heading]
+        elif text not in given and not _is_part(text, whole) and owner in answers:
+            answers[owner].append(line._replace(text=line.text.replace(MARK, "")))
+        elif not text and answers.get(owner):
+            answers[owner].append(Line("", answers[owner][-1].kind))
     return {name: _together(lines)[:LONGEST] for name, lines in answers.items()}
 
 
 def _lines(cells: list[tuple[str, str]]) -> Iterator[Line]:
     for kind, source in cells:
-        yield from (Line(text, kind) for text in source.splitlines() if text.strip())
+        yield from (Line(text, kind) for text in [*source.splitlines(), ""])
 
 
-def _owners(lines: list[Line], questions: list[Question]) -> Iterator[str]:
-    """Per line handed out, the question that it belongs to."""
-    headings = {f"**{q.title.splitlines()[0]}": q.name for q in questions if q.title}
-    owner = ""
-    for line in lines:
-        owner = next((q for h, q in headings.items() if line.text.startswith(h)), owner)
-        yield owner
+def _heading(text: str, headings: dict[str, str]) -> str | None:
+    """The heading that stands in a line, or that it resembles."""
+    for heading in headings:
+        if heading in text:
+            return heading
+    if "**" not in text and not text.startswith("#"):
+        return None
+    start = text.lstrip("# ")
+
+    def likeness(heading: str) -> float:
+        return difflib.SequenceMatcher(None, heading, start[: len(heading) + 10]).ratio()
+
+    closest = max(headings, key=likeness, default="")
+    return closest if closest and likeness(closest) >= ALIKE else None
 
 
-def _alike(given: str, line: str) -> bool:
-    return difflib.SequenceMatcher(None, given.strip(), line.strip()).ratio() >= ALIKE
+def _is_part(text: str, whole: str) -> bool:
+    return len(text) >= REWRAPPED and " ".join(text.split()) in whole
 
 
 def _together(lines: list[Line]) -> str:
     """The lines as one text; code as such."""
+    while lines and not lines[-1].text:
+        lines = lines[:-1]
     text, kind = "", ""
     for line in lines:
         if line.kind == "code" != kind:

@@ -212,6 +212,16 @@ def constants(*numbers):
         (nn.Conv1d(1, 1, 3, padding=1), (1, 5), None),
         (nn.Conv2d(1, 2, 3, padding=1, padding_mode="circular"), (1, 8, 8), None),
         (nn.Conv2d(1, 2, 3, stride=2, padding=1, padding_mode="circular"), (1, 8, 8), None),
+        (Of(lambda s, x: torch.cat(x.chunk(2, 1), 1) + s.a(x), a=eye(4, 2)), (4,), 3),
+        (Of(lambda s, x: torch.stack(x.unbind(1), 1).flatten(1)), (2, 3), 1),
+        (Of(lambda s, x: s.a(x).clamp(min=-100 * torch.ones(16)), a=ones(4, 1)), (4,), 8),
+        (
+            Of(lambda s, x: x * s.c, c=nn.Buffer(torch.tensor([-128, 1], dtype=torch.int8))),
+            (2,),
+            128,
+        ),
+        (Of(lambda s, x: x * (s.c > 0), c=nn.Buffer(torch.tensor([-1.0, 1]))), (2,), 1),
+        (Of(lambda s, x: F.softmax(x, dim=1)), (4,), 0.5),
         (nn.Sequential(nn.Linear(3, 2)), (3,), None),
         (nn.Linear(3, 2), (3,), None),
         (nn.DataParallel(nn.Linear(3, 2)), (3,), None),
@@ -229,6 +239,19 @@ def test_what_the_model_computes_is_bounded(model, shape, bound):
         )
         bound = torch.linalg.matrix_norm(matrix, 2).item()
     assert layer_bounds(model, shape).bound == pytest.approx(bound, rel=1e-3)
+
+
+def spoiled(x):
+    """In place on a part of what is used again."""
+    parts = x.chunk(3, 1)
+    parts[0].mul_(10)
+    return torch.cat([parts[0], parts[1]], 1)
+
+
+def offset(n):
+    layer = nn.Linear(n, n)
+    nn.init.constant_(layer.bias, 1e5)
+    return layer
 
 
 def hooked(model, kind):
@@ -256,6 +279,14 @@ def patched(model):
         (patched(nn.Sequential(eye(3, 1))), "method of the layer '0' was replaced"),
         (Of(lambda s, x: (x.mul_(10), x)[1]), "uses x after it was changed in place"),
         (Of(lambda s, x: (F.relu_(x[:, :2]), x)[1]), "uses x after it was changed in place"),
+        (Of(lambda s, x: spoiled(x * 1)), "uses chunk after it was changed in place"),
+        (Of(lambda s, x: x * (10 if torch.is_grad_enabled() else 1)), "something else when"),
+        (
+            Of(lambda s, x: s.l(x) + (20 * x if isinstance(x, torch.Tensor) else 0), l=offset(3)),
+            "trace",
+        ),
+        (Of(lambda s, x: x.view(dtype=torch.float16)), "cannot be bounded"),
+        (Of(lambda s, x: s.a(x).squeeze(), a=ones(3, 1)), "one row for each"),
         (Of(lambda s, x: x if x.sum() > 0 else -x), "cannot be traced.*bound its parts"),
         (Of(lambda s, x: F.dropout(x)), "it is random"),
         (Of(lambda s, x: x - x.mean(0)), "depends on the others of its batch"),
@@ -296,7 +327,25 @@ def test_weights_that_a_hook_computes_are_those_of_the_next_call(generator):
     assert torch.allclose(found, pair_bounds(plain, (4,)))
 
 
+class Called(nn.Sequential):
+    def __call__(self, x):
+        return 10 * super().__call__(x)
+
+
+def test_what_all_modules_are_hooked_with_is_refused():
+    model = nn.Sequential(eye(3, 1), nn.ReLU(), eye(3, 1)).eval()
+    hook = nn.modules.module.register_module_forward_hook(lambda module, given, out: 3 * out)
+    try:
+        for bound in (lambda: layer_bounds(model, (3,)), lambda: pair_bounds(model, (3,))):
+            with pytest.raises(NotImplementedError, match="hooks on all modules"):
+                bound()
+    finally:
+        hook.remove()
+
+
 def test_a_chain_that_does_more_has_no_bounds_per_pair():
+    with pytest.raises(NotImplementedError, match="forward of its own"):
+        pair_bounds(Called(eye(3, 1)).eval(), (3,))
     with pytest.raises(NotImplementedError, match="forward of its own"):
         pair_bounds(Tenfold(eye(3, 1)).eval(), (3,))
 

@@ -135,6 +135,17 @@ def test_other_layers_are_refused(model):
         lipsdp_bound(model)
 
 
+@pytest.mark.parametrize("scales", [(1e-20, 1), (1e30, 1), (1e-30, 1e-20), (1, 1e30), (1e-38, 1)])
+def test_tiny_and_huge_weights_have_an_end(scales, generator):
+    usual = network((6, 5, 4), nn.ReLU, generator)
+    layers = [m for m in usual if isinstance(m, nn.Linear)]
+    expected = lipsdp_bound(usual)
+    with torch.no_grad():
+        for layer, scale in zip(layers, scales, strict=True):
+            layer.weight.mul_(scale)
+    assert lipsdp_bound(usual) == pytest.approx(expected * scales[0] * scales[1], rel=1e-3)
+
+
 class Tenfold(nn.Sequential):
     def forward(self, x):
         return 10 * super().forward(x)

@@ -38,6 +38,22 @@ def answered(built, answer, place):
         cell = notebook.cells[heading]
         cell.source = cell.source.replace("**Question 2", "## **Question 2 (mine)")
         notebook.cells[given].source = answer
+    elif place == "after the mark":
+        notebook.cells[given].source += f" {answer}"
+    elif place == "rewrapped question":
+        cell = notebook.cells[heading]
+        cell.source = " ".join(cell.source.split())
+        notebook.cells[given].source = answer
+    elif place == "no heading":
+        cell = notebook.cells[heading]
+        cell.source = "<!-- BEGIN QUESTION -->"
+        notebook.cells[given].source = answer
+    elif place == "at the end":
+        notebook.cells += [notebook.cells.pop(heading)]
+        notebook.cells.append(nbformat.v4.new_markdown_cell(answer))
+    elif place == "after a long cell":
+        notebook.cells.insert(0, nbformat.v4.new_code_cell("x = 1\n" * 4000))
+        notebook.cells[given + 1].source = answer
     elif place == "one large cell":
         texts = [c.source for c in notebook.cells[heading : given + 1]]
         notebook.cells[heading].source = "\n\n".join([*texts[:-1], answer])
@@ -45,10 +61,11 @@ def answered(built, answer, place):
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
+MOVED = ["after the mark", "rewrapped question", "no heading", "at the end", "after a long cell"]
 PLACES = ["instead", "below the mark", "in the question", "a cell of its own", "code"]
 
 
-@pytest.mark.parametrize("place", [*PLACES, "retouched heading", "one large cell"])
+@pytest.mark.parametrize("place", [*PLACES, *MOVED, "retouched heading", "one large cell"])
 def test_a_written_answer_is_found_where_it_was_typed(built, place):
     assignment = built[1]["finding_blind_spots"]
     text = "By the inequality of Cauchy and Schwarz.\n\nSo the mean is at most the root."

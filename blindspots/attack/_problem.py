@@ -235,8 +235,6 @@ def _checked(
         )
     if targets is not None:
         targets = class_numbers(targets, images)
-    if not images.isfinite().all():
-        raise ValueError("images contain NaN or infinity: leave these images out")
     lower, upper = checked_bounds(images, bounds)
     weights = next(model.parameters(), images)
     for name, tensor in (("targets", targets), ("the model", weights)):
@@ -255,6 +253,9 @@ def checked_bounds(
     images: Float[Tensor, "n *shape"], bounds: Bounds
 ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
     """Flatten the bounds like the images (numbers to one column), which must lie within them."""
+
+    if not images.isfinite().all():
+        raise ValueError("images contain NaN or infinity: leave these images out")
 
     def flat(bound: float | Tensor) -> Tensor:
         numbers = torch.as_tensor(bound, dtype=images.dtype, device=images.device)

@@ -5,9 +5,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blindspots.attack._problem import checked_bounds
+from blindspots.attack._problem import checked_bounds, class_numbers
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
-from blindspots.networks import classify, predict, refuse_moving
+from blindspots.networks import classify, predict, refuse_moving, refuse_other_than_tensors
 from blindspots.perturbations import Bounds, clip
 
 PENALTIES = 6  # tried per image: the network changes before it has learnt from closer ones
@@ -69,10 +69,14 @@ def pgd(
         ValueError: if the size or the number of steps is not positive, images lie outside the
             bounds, or the model is in training mode or does not return logits.
     """
-    if size <= 0 or steps < 1:
+    if not size > 0 or steps < 1:
         raise ValueError(f"size and steps must be positive, got {size} and {steps}")
     refuse_moving(model)
+    refuse_other_than_tensors(images)
     checked_bounds(images, bounds)
+    labels = class_numbers(labels, images)
+    if int(labels.min()) < 0:
+        raise ValueError(f"labels must not be negative, got {int(labels.min())}")
     step = size if steps == 1 else 2.5 * size / steps
     moved = images.detach()
     for _ in range(steps):

@@ -9,6 +9,7 @@ from blindspots.attack.polytope import project_to_polytope
 from blindspots.networks import classify, evaluate, refuse_moving
 from blindspots.perturbations import Bounds, distortion
 
+MOST_ITERATIONS = 500  # of Newton's method; a thousand classes take more than its default
 TOLERANCE = 1e-9  # of the projection, as a distance, in 64 bits
 
 
@@ -42,7 +43,7 @@ def affine_minimum(
     """
     refuse_moving(model)
     bounds = checked_bounds(images, bounds)
-    weight, bias = _coefficients(model, images)
+    weight, bias = _coefficients(model, images, bounds)
     if targets is not None:
         targets = class_numbers(targets, images, classes=len(bias))
     points = images.flatten(1).double()
@@ -53,8 +54,8 @@ def affine_minimum(
         if (lost := minima.isinf().any(dim=1)).any():
             row = int(lost.nonzero()[0])
             raise ValueError(
-                f"no image within the bounds is of class {int(targets[row])} (wanted of image "
-                f"{row}): choose another target"
+                f"no image within the bounds was found of class {int(targets[row])} (wanted of "
+                f"image {row}): choose another target"
             )
         return minima.view_as(images)
     predicted = logits.argmax(dim=1)
@@ -68,7 +69,9 @@ def affine_minimum(
     return nearest.view_as(images)
 
 
-def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+def _coefficients(
+    model: nn.Module, images: Tensor, bounds: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
     """The matrix and the constant of the logits, in 64 bits; refuse a model that has none."""
     with torch.enable_grad():
         point = images[:1].detach().requires_grad_()
@@ -76,9 +79,14 @@ def _coefficients(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
         rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in outputs]
     weight = torch.cat(rows).flatten(1).double()
     bias = outputs.detach().double() - weight @ point.detach().flatten().double()
-    logits = evaluate(model, images).double()
-    error = (images.flatten(1).double() @ weight.T + bias - logits).abs().max()
-    if error > 1e-4 * logits.abs().max():
+    # The images, each other's pixels, and all corners of the box towards which a class pulls.
+    lower, upper = (bound.clamp(-1e3, 1e3) for bound in bounds)
+    corners = [torch.where(row.to(images) > 0, upper[:1], lower[:1]) for row in weight]
+    others = torch.cat([images.flatten(1), images.flatten(1).roll(1, 1), *corners])
+    points = others.view(-1, *images.shape[1:])
+    logits = evaluate(model, points).double()
+    error = (others.double() @ weight.T + bias - logits).abs().max()
+    if error > 1e-4 * (logits - bias).abs().max() + 1e-6 * bias.abs().max():
         raise ValueError(
             f"the model is not affine: its logits differ by up to {error:.3g} from those of its "
             "linearisation at the first image; use nearest_attack"
@@ -99,6 +107,12 @@ def _project(
     offsets = bias[targets, None] - bias[rivals]
     lower, upper = (bound.double().expand_as(points) for bound in bounds)
     found = project_to_polytope(
-        points, normals, offsets, lower=lower, upper=upper, tolerance=TOLERANCE
+        points,
+        normals,
+        offsets,
+        lower=lower,
+        upper=upper,
+        tolerance=TOLERANCE,
+        max_iterations=MOST_ITERATIONS,
     )
     return torch.where(found.converged[:, None], found.x, torch.inf)

@@ -296,7 +296,7 @@ def _sum(out: Tensor, x: Any, y: Any, *, alpha: float = 1) -> float:
 
 def _repeated(out: Tensor, term: Seen) -> float:
     """The root of how often a tensor is repeated in another."""
-    return root(out.numel() / term.value.numel())
+    return root(out.numel() / max(1, term.value.numel()))
 
 
 def _product(out: Tensor, x: Any, y: Any) -> float:
@@ -320,6 +320,9 @@ def _bound(x: Any) -> float:
 def _largest(x: Any) -> float:
     """The largest absolute value of a constant."""
     x = torch.as_tensor(x.value if isinstance(x, Seen) else x)
+    if x.is_complex():
+        raise NotImplementedError("complex constants are not known here")
+    x = x.double()  # in which every integer has an opposite
     if not x.isfinite().all():
         raise ValueError("a constant of the model is not finite, or it divides by zero")
     return up(x.abs().max().item())
@@ -371,6 +374,8 @@ def _same(out: Any, x: Seen, *args: Any, **kwargs: Any) -> float:
 
 
 def _joined(out: Tensor, parts: Any, dim: int = 0) -> float:
+    if isinstance(parts, Seen):  # all the parts of one tensor
+        return parts.bound
     return in_all(_bound(part) for part in parts)
 
 
@@ -387,7 +392,7 @@ def _expanded(out: Tensor, x: Seen, *sizes: Any) -> float:
 
 def _clamped(out: Tensor, x: Seen, min: Any = None, max: Any = None) -> float:
     _constants(min, max)
-    return x.bound
+    return times(x.bound, _repeated(out, x))
 
 
 def _dropped(
@@ -416,6 +421,8 @@ def _like(kind: Callable[..., nn.Module], arguments: str = "") -> StepRule:
 
     def rule(out: Tensor, x: Seen, *args: Any, **kwargs: Any) -> float:
         named = dict(zip(arguments.split(), args, strict=False)) | kwargs
+        for name in ("_stacklevel", "dtype"):  # which softmax adds to what was written
+            named.pop(name, None)
         if len(args) > len(arguments.split()):
             raise TypeError
         module = kind(**named)
@@ -549,10 +556,14 @@ def step_bound(node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any], out
     reason = "its Lipschitz constant is not known here"
     several = node.target in SEVERAL or node.target is operator.getitem
     real = isinstance(out, Tensor) and out.is_floating_point()
+    given = (*args, *kwargs.values())
+    typed = any(type(value) is torch.dtype for value in given)
+    whole = all(not isinstance(v, Seen) or isinstance(v.value, Tensor) for v in given)
+    fits = rule in (_item, _joined) or (rule is not None and whole and (real or several))
     try:
-        if rule is not None and (real or several) and not any(type(a) is torch.dtype for a in args):
+        if fits and not typed:
             return rule(out, *args, **kwargs)
-    except TypeError:
+    except (AssertionError, TypeError):
         reason = "it is called with arguments that are not known here"
     except (NotImplementedError, ValueError) as error:
         reason = str(error)

@@ -14,7 +14,14 @@ from torch.fx.node import map_arg
 from tqdm.auto import tqdm, trange
 
 from blindspots.bounds._rules import Seen, is_about_shapes, layer_bound, step_bound, times
-from blindspots.bounds._trace import examples, kind_of, refuse_other_forward, settle, steps
+from blindspots.bounds._trace import (
+    ROUNDING,
+    examples,
+    kind_of,
+    refuse_other_forward,
+    settle,
+    steps,
+)
 from blindspots.bounds.norms import dense_norm
 from blindspots.networks import classify, evaluate, refuse_moving
 
@@ -115,7 +122,7 @@ def _ask(model: nn.Module, images: Tensor, bound: float) -> None:
             before, after = model(images.clone()).double(), model(moved.clone()).double()
         stretch = (after - before).norm().item()
         allowed = bound * (moved.double() - images.double()).norm().item()
-        rounding = 1e-4 * max(before.norm().item(), after.norm().item())
+        rounding = ROUNDING * max(before.norm().item(), after.norm().item())
         if stretch > allowed * (1 + 1e-4) + rounding:
             raise NotImplementedError(
                 f"the model stretches a difference by more than {bound:g}, the product of what is "

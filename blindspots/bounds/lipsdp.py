@@ -4,6 +4,7 @@ import math
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -134,6 +135,16 @@ def _bounds(
     norms = [dense_norm(weight) for weight in chain.hidden]
     if min(norms) == 0:
         return torch.zeros(len(ends), dtype=torch.float64)
+    # Divided by powers of two, exactly, so that no product is too small or too large.
+    exponents = [math.frexp(norm)[1] for norm in norms]
+    hidden = [
+        torch.from_numpy(np.ldexp(weight.numpy(), -exponent))
+        for weight, exponent in zip(chain.hidden, exponents, strict=True)
+    ]
+    norms = [math.ldexp(norm, -exponent) for norm, exponent in zip(norms, exponents, strict=True)]
+    chain = chain._replace(hidden=hidden)
+    largest = math.frexp(ends.abs().max().item())[1]
+    ends = torch.from_numpy(np.ldexp(ends.numpy(), -largest))
     sizes = torch.linalg.matrix_norm(ends, 2).clamp(min=1e-300)
     # All of norm one, and the image turned so that it has no more pixels than there are units.
     scaled = [weight / norm for weight, norm in zip(chain.hidden, norms, strict=True)]
@@ -147,7 +158,10 @@ def _bounds(
     weights = weights.float().double()
     squares = squares * (scales[-1] * sizes) ** 2
     rows = zip(weights, ends, squares.tolist(), strict=True)
-    return torch.tensor([_certified(chain, *row) for row in rows], dtype=torch.float64)
+    bounds = np.array([_certified(chain, *row, math.prod(norms)) for row in rows])
+    with np.errstate(over="ignore"):
+        bounds = np.ldexp(bounds, sum(exponents) + largest)
+    return torch.from_numpy(np.where(bounds > 0, np.nextafter(bounds, np.inf), bounds))
 
 
 def _follow_central_path(
@@ -236,12 +250,18 @@ class _Family(NamedTuple):
         return -2 * gradient, 2 * hessian
 
 
-def _certified(chain: _Chain, weights: Tensor, end: Tensor, square: float) -> float:
-    """The root of the squared bound, or of the least larger one that the weights prove."""
+def _certified(chain: _Chain, weights: Tensor, end: Tensor, square: float, product: float) -> float:
+    """The root of the squared bound, or of the least larger one that the weights prove.
+
+    At most the product of the norms, that of the hidden layers and the end's.
+    """
     if not end.any():
         return 0.0
+    most = product * dense_norm(end) * (1 + 4 * len(chain.hidden) * ROUNDOFF)
     while not _is_proven(chain, weights, end, square):
         square *= 1 + GAP
+        if not square < most**2:
+            return most
     return math.sqrt(square) * (1 + 4 * ROUNDOFF)
 
 

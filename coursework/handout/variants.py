@@ -4,6 +4,8 @@ import hashlib
 import unicodedata
 from typing import NamedTuple
 
+PLAIN = str.maketrans("‘’ʼ´`‐‑‒–—", "'''''-----")
+
 
 class Variant(NamedTuple):
     """One student's numbers.
@@ -20,11 +22,13 @@ class Variant(NamedTuple):
 
 
 def normal(student: str) -> str:
-    """Write an id in one way: capitals, spaces and the form of accents do not matter.
+    """Write an id in one way: capitals, spaces and the forms of characters do not matter.
 
-    Some systems write é as one character, some as two.
+    Some systems write é as one character, some as two; some make quotes and hyphens pretty.
     """
-    return unicodedata.normalize("NFC", " ".join(student.split()).lower())
+    text = unicodedata.normalize("NFKC", student).translate(PLAIN)
+    text = "".join(c for c in text if unicodedata.category(c) != "Cf")  # without width
+    return unicodedata.normalize("NFKC", " ".join(text.split()).lower())
 
 
 def variant(student: str) -> Variant:
