@@ -176,7 +176,8 @@ def class_of_sixty(folder: Path) -> dict[str, tuple[float, str]]:
     add("reads", FULL, "StopIteration", MASTERS)
     refused = "PermissionError" if isolation() else "unreachable"
     add("calls", FULL, refused, "import socket\nsocket.create_connection(('192.0.2.1', 80))")
-    add("patches", FULL - 1, "allclose =", PATCH, change=NOT_POOLED)
+    # Who replaces isinstance breaks the process that answers, which is nobody else's.
+    add("patches", 0, "allclose =", PATCH, change=NOT_POOLED)
     add("fakes", FULL - 1, "results.json", FAKE, change=NOT_POOLED)
     add("daemon", FULL, "os.fork", DAEMON)
     write("broken", b'{"cells": [{"cell_type"', "damaged")

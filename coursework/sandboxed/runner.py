@@ -120,7 +120,8 @@ def run_cells(
                 with limit(f"cell {i}"):
                     result = shell.run_cell(source, store_history=False, silent=True)
                 error = result.error_before_exec or result.error_in_exec
-                if isinstance(error, ImportError):
+                # Not by isinstance, which a cell may have replaced.
+                if type(error) in (ImportError, ModuleNotFoundError):
                     with limit(f"cell {i}"):
                         run_without_missing(shell, source)
             except BaseException as raised:
@@ -135,7 +136,7 @@ def run_cells(
 def run_without_missing(shell: InteractiveShell, source: str) -> None:
     """Run the imports of a cell one by one, as far as they are there, and then the rest of it."""
     statements = ast.parse(source).body
-    imports = [s for s in statements if isinstance(s, ast.Import | ast.ImportFrom)]
+    imports = [s for s in statements if type(s) in (ast.Import, ast.ImportFrom)]
     rest = [s for s in statements if s not in imports]
     parts: list[list[ast.stmt]] = [[statement] for statement in imports]
     parts.append(rest)
