@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from blindspots.bounds._enclosure import ROUNDOFF, Pair, pair
+from blindspots.bounds._enclosure import ROUNDOFF, pair
 from blindspots.bounds._trace import kind_of
 from blindspots.bounds.norms import conv_norm, dense_norm, torus_norm
 
@@ -112,7 +112,7 @@ def _convolved(
     grown = size[0] + 2 * padding[0], size[1] + 2 * padding[1]
     around = [padding[1], padding[1], padding[0], padding[0]]
     return times(
-        _pad_norm(size, around, {"zeros": "constant"}.get(mode, mode)),
+        _pad_norm(size, around, mode),
         conv_norm(weight, grown, groups=groups, tight=tight, **geometry),
     )
 
@@ -120,11 +120,7 @@ def _convolved(
 def _batch_norm(
     module: nn.modules.batchnorm._BatchNorm, shape: tuple[int, ...], tight: bool
 ) -> float:
-    if module.running_var is None:
-        raise NotImplementedError(
-            "a batch norm without running statistics divides by those of the batch, and has no "
-            "Lipschitz constant: set track_running_stats"
-        )
+    assert module.running_var is not None  # or the model was refused
     scale = 1 / (module.running_var.double() + module.eps).sqrt()
     if module.weight is not None:
         scale = scale * module.weight.double().abs()
@@ -182,9 +178,8 @@ def _adaptive_average_pool(
 ) -> float:
     """Along each axis a matrix of averages; together their Kronecker product."""
     norm = 1.0
-    for size, wanted in _adapted(module, shape):
-        impulses = torch.eye(size, dtype=torch.float64)[:, None]
-        norm = times(norm, dense_norm(F.adaptive_avg_pool1d(impulses, wanted)[:, 0]))
+    for averages in _averages(module, shape):
+        norm = times(norm, dense_norm(averages))
     return norm
 
 
@@ -192,18 +187,15 @@ def _adaptive_max_pool(
     module: nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d, shape: tuple[int, ...], tight: bool
 ) -> float:
     """Windows that overlap share pixels."""
-    most = 1.0
-    for size, wanted in _adapted(module, shape):
-        impulses = torch.eye(size, dtype=torch.float64)[:, None]
-        windows = F.adaptive_avg_pool1d(impulses, wanted)[:, 0] > 0
-        most *= int(windows.sum(dim=1).max())
-    return root(most)
+    return root(math.prod(int((a > 0).sum(dim=1).max()) for a in _averages(module, shape)))
 
 
-def _adapted(module: Any, shape: tuple[int, ...]) -> list[Pair]:
-    """Per axis, the size and the wanted size."""
+def _averages(module: Any, shape: tuple[int, ...]) -> Iterator[Tensor]:
+    """Per axis, the matrix from its pixels to the averages of its windows."""
     wanted = _each(module.output_size, _axes(module))
-    return [(n, w or n) for n, w in zip(shape[-len(wanted) :], wanted, strict=True)]
+    for size, outputs in zip(shape[-len(wanted) :], wanted, strict=True):
+        impulses = torch.eye(size, dtype=torch.float64)[:, None]
+        yield F.adaptive_avg_pool1d(impulses, outputs or size)[:, 0]
 
 
 def _pad(module: Any, shape: tuple[int, ...], tight: bool) -> float:

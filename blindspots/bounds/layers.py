@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections import ChainMap
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -100,8 +101,8 @@ def layer_bounds(
             layers.append(LayerBound(name, type(module).__name__, own, tuple(value.shape[1:])))
             bound = times(sources[0].bound, own)
         elif any(source.bound for source in sources) and not is_about_shapes(node):
-            known = values | seen
-            bound = step_bound(node, *map_arg((node.args, node.kwargs), known.get), value)
+            given = map_arg((node.args, node.kwargs), ChainMap(seen, values).get)
+            bound = step_bound(node, *given, value)
         else:
             bound = 0.0  # a constant
         if isinstance(value, Tensor) or _are_tensors(value):
