@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -118,21 +119,18 @@ def survives(mutant: Mutant) -> bool:
         return passes(Path(name), mutant.tests)
 
 
-def side_by_side(function, values: list, minutes: float = math.inf) -> list:
+def side_by_side(function, values: list, minutes: float = math.inf) -> Iterator:
     """The function of each value, as many at a time as there are cores, while there is time."""
     end = time.monotonic() + 60 * minutes
     runs = joblib.Parallel(n_jobs=-1, return_as="generator", batch_size=1, pre_dispatch="n_jobs")(
         joblib.delayed(function)(value) for value in values
     )
-    done = []
-    with warnings.catch_warnings(), tqdm(total=len(values)) as bar:
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of runs that nobody waits for any more
-        for result in runs:
-            done.append(result)
-            bar.update()
+        for result in tqdm(runs, total=len(values)):
+            yield result
             if time.monotonic() > end:
-                break
-    return done
+                return
 
 
 def main() -> None:
@@ -142,28 +140,29 @@ def main() -> None:
         "--minutes", type=float, default=math.inf, help="leave out what takes longer"
     )
     arguments = parser.parse_args()
-    changed = arguments.changed
     everything = mutants()
     for mutant in everything:
         if mutant.original not in (ROOT / mutant.file).read_text(encoding="utf-8"):
             sys.exit(f"{mutant.file} has no {mutant.original!r} any more: renew {TABLE.name}")
-    tried = chosen(everything) if changed else everything
+    tried = chosen(everything) if arguments.changed else everything
     if arguments.minutes < math.inf:  # of all kinds, whichever these are
         random.Random(git("rev-parse", "HEAD")).shuffle(tried)
     files = sorted({mutant.tests for mutant in tried})
     for tests, well in zip(files, side_by_side(unbroken, files), strict=True):
         if not well:
             sys.exit(f"{tests} fails before anything is broken: correct that first")
-    alive = side_by_side(survives, tried, arguments.minutes)
-    if len(alive) < len(tried):
-        print(f"There was time for {len(alive)} of {len(tried)} broken functions.")
-    survivors = [mutant for mutant, lives in zip(tried, alive, strict=False) if lives]
-    for mutant in survivors:
-        print(f"SURVIVED: {mutant.file}: {mutant.broken}")
+    done = survivors = 0
+    for mutant, lives in zip(tried, side_by_side(survives, tried, arguments.minutes), strict=False):
+        done += 1
+        if lives:
+            survivors += 1
+            tqdm.write(f"SURVIVED: {mutant.file}: {mutant.original!r} -> {mutant.broken!r}")
+    if done < len(tried):
+        print(f"There was time for {done} of {len(tried)} broken functions.")
     if survivors:
-        sys.exit(f"{len(survivors)} of {len(tried)} broken functions went unnoticed.")
-    print(f"All {len(alive)} broken functions were noticed by a test.")
-    if len(alive) == len(everything) and not git("status", "--porcelain"):
+        sys.exit(f"{survivors} of {done} broken functions went unnoticed.")
+    print(f"All {done} broken functions were noticed by a test.")
+    if done == len(everything) and not git("status", "--porcelain"):
         NOTICED.write_text(git("rev-parse", "HEAD") + "\n")
 
 
