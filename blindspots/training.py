@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Literal
 
 import torch
@@ -113,7 +112,7 @@ def fit_with_adversaries(
     *,
     weight_decay: Sequence[float],
     depths: Sequence[int] = (0,),
-    pool_size: int = 2000,
+    pool_size: int | None = 2000,
     examples: int = 20,
     refresh: int = 100,
     every: int = 10,
@@ -133,6 +132,9 @@ def fit_with_adversaries(
     own, and the steps take turns. The paper says that this was done, and that the higher layers'
     examples were the more useful; sizes, rates and proportions are ours. Adam is used as in `fit`.
 
+    A pool keeps images and perturbations. What goes into the layers above is computed when it is
+    learnt from, as the layers below have changed by then.
+
     Args:
         model: layers in sequence, which map images to logits, on the device of the data.
         data: the training set; each update learns from 100 images.
@@ -141,7 +143,9 @@ def fit_with_adversaries(
             leaves alone are trained on as they are.
         weight_decay: one factor per linear or convolutional layer; see `weight_decay_loss`.
         depths: numbers of layers below the attack; 0 attacks the images.
-        pool_size: examples per depth.
+        pool_size: examples per depth. With None there is no pool: each update attacks the images
+            that it learns from, and learns from both, as Goodfellow et al. (2014),
+            arXiv:1412.6572, do. The next three are then of no account.
         examples: of the pool, per update, beside the images.
         refresh: examples replaced at once.
         every: steps between replacements; each replaces examples of one depth, in turn.
@@ -155,29 +159,41 @@ def fit_with_adversaries(
         raise ValueError(
             f"depths must be numbers of layers from 0 to {len(model) - 1}, got {tuple(depths)}"
         )
-    if pool_size < max(examples, refresh):
+    if pool_size is not None and pool_size < max(examples, refresh):
         raise ValueError(
             f"a pool of {pool_size} is too small to learn from {examples} and to replace {refresh} "
             "at once: make it larger"
         )
-    draw = partial(_draw, generator=generator)
+
+    def draw(n: int, number: int) -> Tensor:
+        return _draw(n, number, generator=generator).to(data.labels.device)
+
+    def attacked(depth: int, images: Tensor, labels: Tensor) -> Tensor:
+        """The perturbations of what goes into the layers above the depth."""
+        inputs = _features(model, depth, images)
+        return (attack(model[depth:].eval(), inputs, labels) - inputs).detach()
+
     model.eval()
     pools = {}
-    for depth in depths:
-        first = data[draw(len(data), pool_size).to(data.labels.device)]
-        pools[depth] = _features(model, depth, first.images), first.labels
+    for depth in depths if pool_size is not None else ():
+        members = draw(len(data), pool_size)
+        pools[depth] = members, torch.zeros_like(_features(model, depth, data.images[members]))
 
     def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
-        if step % every == 0:
-            depth = depths[step // every % len(depths)]
-            fresh = data[draw(len(data), refresh).to(labels.device)]
-            head = model.eval()[depth:].eval()
-            found = attack(head, _features(model, depth, fresh.images), fresh.labels)
-            slots = draw(pool_size, refresh).to(labels.device)
-            pools[depth][0][slots], pools[depth][1][slots] = found.detach(), fresh.labels
-        depth = depths[step % len(depths)]
-        chosen = draw(pool_size, examples).to(labels.device)
-        found, truth = (part[chosen] for part in pools[depth])
+        model.eval()
+        depth, basis, truth = depths[step % len(depths)], images, labels
+        if pool_size is None:
+            moved = attacked(depth, images, labels)
+        else:
+            if step % every == 0:
+                renewed = depths[step // every % len(depths)]
+                fresh, slots = draw(len(data), refresh), draw(pool_size, refresh)
+                pools[renewed][0][slots] = fresh
+                pools[renewed][1][slots] = attacked(renewed, data.images[fresh], data.labels[fresh])
+            chosen = draw(pool_size, examples)
+            members, moved = (part[chosen] for part in pools[depth])
+            basis, truth = data.images[members], data.labels[members]
+        found = _features(model, depth, basis) + moved
         model.train()
         logits = torch.cat([model(images), model[depth:](found)])
         entropy = F.cross_entropy(logits, torch.cat([labels, truth]))

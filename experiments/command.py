@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,26 @@ def parser(module: str, description: str | None) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     made.add_argument("--output", type=Path, default=FOLDER / f"{file.stem}.json")
     # Of now: files may be edited while it runs.
-    made.set_defaults(code=code_version(*sorted(file.parent.glob(f"{file.stem}*.py"))))
+    files = sorted(file.parent.glob(f"{file.stem}*.py"))
+    made.set_defaults(code=code_version(*files), protocol=protocol(*files))
     return made
+
+
+def protocol(*files: Path) -> str:
+    """Give the commit in which these files last changed and its time, or say that there is none.
+
+    What is stored can so be seen to be younger than the rules by which it was made.
+    """
+
+    def git(*words: str) -> str:
+        command = ["git", "-C", files[0].parent, *words, "--", *(file.name for file in files)]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain")
+        return "not committed" if changed else git("log", "-1", "--format=%h, %cI")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown: no history at hand"
 
 
 def sweep_parser(module: str, description: str | None) -> argparse.ArgumentParser:
@@ -59,4 +78,5 @@ def sweep(
 def store_results(arguments: argparse.Namespace, data: str, **results: object) -> None:
     """Write the results, with what they were made from and by."""
     made = {"data": data, "code": arguments.code, "version": blindspots.__version__}
+    made["protocol"] = arguments.protocol
     store(arguments.output, made | results)

@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,9 +17,18 @@ import scipy.optimize
 import torch
 from torch import nn
 
-from blindspots import fit_to_convergence
+from blindspots import fit_to_convergence, load_images
 from blindspots.book.stored import load_stored
-from experiments import command, lipschitz, lipschitz_methods, threads, training, transfer, units
+from experiments import (
+    command,
+    fair_training,
+    lipschitz,
+    lipschitz_methods,
+    threads,
+    training,
+    transfer,
+    units,
+)
 
 FOLDER = Path(command.__file__).parent
 
@@ -83,10 +93,33 @@ def test_results_record_what_made_them(tmp_path, monkeypatch):
         return json.loads(output.read_text())
 
     first = stored()
-    assert list(first) == ["date", "data", "code", "version", "runs"]
+    assert list(first) == ["date", "data", "code", "version", "protocol", "runs"]
     assert stored(edited=files[1]) == first
     assert (third := stored())["code"] != first["code"]
     assert stored(edited=files[2]) == stored() == third
+
+
+def test_a_protocol_is_the_commit_of_its_files(tmp_path):
+    """Not that of what else is there; and what was edited since has none."""
+    file, other = tmp_path / "one.py", tmp_path / "other.py"
+
+    def commit():
+        who = ["-c", "user.name=n", "-c", "user.email=e"]
+        for words in (["add", "."], [*who, "commit", "-qm", "why"]):
+            subprocess.run(["git", "-C", tmp_path, *words], check=True)
+
+    assert command.protocol(FOLDER.parent.parent / "nowhere" / "x.py").startswith("unknown")
+    subprocess.run(["git", "-C", tmp_path, "init", "-q"], check=True)
+    file.write_text("rule")
+    assert command.protocol(file) == "not committed"
+    commit()
+    first = command.protocol(file)
+    assert re.fullmatch(r"[0-9a-f]{7,}, \d{4}-\d\d-\d\dT.*", first)
+    other.write_text("else")
+    commit()
+    assert command.protocol(file) == first != command.protocol(file, other)
+    file.write_text("other rule")
+    assert command.protocol(file) == "not committed"
 
 
 @pytest.mark.slow
@@ -98,7 +131,7 @@ def test_transfer(tmp_path, monkeypatch, sweep_options):
         made(transfer, tmp_path, *sweep_options, "--studies=halves"),
         load_stored("transfer"),
     )
-    assert keys(found) == keys(stored) | {"receivers": {"halves": None}}
+    assert keys(found) == keys(stored) | {"receivers": {"halves": None}, "protocol": None}
     assert len(found["networks"]) == 2 and len(found["attacks"]) == 4
     assert keys(found["networks"][0]) == keys(stored["networks"][0])
     for row in found["attacks"]:
@@ -113,7 +146,7 @@ def test_units(tmp_path, monkeypatch, sweep_options):
     monkeypatch.setattr(units, "rotations", lambda number: 9)
     monkeypatch.setattr(units, "KINDS", 10)
     found, stored = made(units, tmp_path, *sweep_options), load_stored("units")
-    assert keys(found) == keys(stored)
+    assert keys(found) == keys(stored) | {"protocol": None}
     assert [row["learnt"] for row in found["networks"]] == [True, False]
     for row in found["networks"]:
         layer, like = row["layers"]["last"], stored["networks"][0]["layers"]["last"]
@@ -133,10 +166,55 @@ def test_training(tmp_path, monkeypatch, sweep_options):
     monkeypatch.setattr(training, "IMAGES", 8)  # not all are classified so soon
     monkeypatch.setattr(training, "STEPS", 150)
     found = made(training, tmp_path, *sweep_options)
-    assert keys(found) == keys(stored)
+    assert keys(found) == keys(stored) | {"protocol": None}
     assert tuple(run["method"] for run in found["runs"]) == kinds
     for run in found["runs"]:
         assert keys(run) == keys(stored["runs"][0]) and run["images"] > 0
+
+
+@pytest.mark.slow
+def test_fair_training(tmp_path, monkeypatch, sweep_options):
+    """Every way is tried; one of each family, and the controls, are judged with other seeds."""
+    monkeypatch.setattr(fair_training, "STEPS", 30)
+    found = made(fair_training, tmp_path, *sweep_options)
+    families = fair_training.FAMILIES
+    tried = [(row["family"], row["way"]) for row in found["tried"]]
+    assert tried == [(family, way) for family, ways in families.items() for way in ways]
+    noise = [f"{family}, noise" for family in fair_training.CONTROLLED]
+    assert [run["family"] for run in found["runs"]] == [*families, *noise, fair_training.CLEAN]
+    assert {run["seed"] for run in found["runs"]} == {100} and found["steps"] == 30
+    decay = found["runs"][0]["how"]["decay"]
+    assert all(run["how"]["decay"] == decay for run in found["runs"])
+    for run in found["runs"][: len(families)]:
+        errors = {
+            r["way"]: r["validation_error"] for r in found["tried"] if r["family"] == run["family"]
+        }
+        assert errors[run["way"]] == min(errors.values())
+
+
+@pytest.mark.parametrize("length", [0.25, 1.0])
+def test_a_step_goes_its_share_of_the_way_to_the_boundary(length, generator):
+    """On a linear model it is exact; what is misread already stays."""
+    model = nn.Linear(6, 3)
+    inputs = 0.4 + 0.2 * torch.rand(200, 6, generator=generator)
+    labels = torch.randint(3, (200,), generator=generator)
+    moved = fair_training.step_to_boundary(model, inputs, labels, length=length)
+    logits, weight = model(inputs), model.weight
+    for x, y, z, label in zip(inputs, moved, logits, labels.tolist(), strict=True):
+        rival = max((c for c in range(3) if c != label), key=lambda c: z[c])
+        distance = (z[label] - z[rival]) / (weight[label] - weight[rival]).norm()
+        inside = ((y > 0) & (y < 1)).all()
+        if distance <= 0:
+            assert torch.equal(x, y)
+        elif inside:
+            assert (y - x).norm() == pytest.approx(length * distance.item(), rel=1e-3)
+
+
+def test_images_to_choose_by_are_not_learnt_from():
+    learnt, held_out = fair_training.split(load_images("digits", split="train"))
+    assert len(learnt) + len(held_out) == 1347 and 5 * len(held_out) - len(learnt) in range(6)
+    seen = {image.numpy().tobytes() for image in learnt.images}
+    assert sum(image.numpy().tobytes() in seen for image in held_out.images) == 0
 
 
 def test_attacks(tmp_path, monkeypatch, attacks):
@@ -148,7 +226,9 @@ def test_attacks(tmp_path, monkeypatch, attacks):
     monkeypatch.setattr(attacks.peers, "settings", lambda: settings)
     found, stored = made(attacks, tmp_path, f"--networks={network}", *ours), load_stored("attacks")
     versions = {name: importlib.metadata.version(name) for name in ("torch", "scipy")}
-    assert keys(found) == keys(stored) | keys({"versions": versions, "code": "", "version": ""})
+    assert keys(found) == keys(stored) | keys(
+        {"versions": versions, "code": "", "version": "", "protocol": ""}
+    )
     assert found["versions"] == versions
     exact = {row["targeted"]: row["l2"] for row in found["rows"] if row["library"] == "quadprog"}
     rows = [row for row in found["rows"] if row["library"] != "quadprog"]
@@ -192,7 +272,7 @@ def test_lipschitz(tmp_path, monkeypatch):
     finally:
         torch.set_num_threads(before)
     dense = {"alexnet_dense": {"FC. 1": None}}
-    assert keys(found) == keys(stored) | keys({"code": "", "version": ""}) | dense
+    assert keys(found) == keys(stored) | keys({"code": "", "version": "", "protocol": ""}) | dense
     networks = [row["network"] for row in found["rows"]]
     assert networks == ["convnet"] * 2 + ["ResNet-20"] + ["AlexNet"] * 4
     for row in found["rows"]:

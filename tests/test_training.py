@@ -224,6 +224,52 @@ def test_what_the_pool_holds_is_learnt_with_its_true_label(train, generator):
     assert errors[1] < 0.5 * errors[0]
 
 
+def test_a_pool_keeps_perturbations_and_the_layers_below_go_on(train, generator):
+    """What is learnt from is what these make of the images now, plus the perturbation."""
+    network, learnt = mlp((64, 20, 10), generator=generator), []
+
+    def attack(head, features, labels):
+        return features + 3
+
+    def watch(module, inputs):
+        if module.training:
+            (features,) = inputs
+            now = network[:3](train.images)
+            apart = (features[:, None] - 3 - now[None]).abs().amax(dim=2)
+            learnt.append(apart.amin(dim=1).max().item())
+
+    network[3].register_forward_pre_hook(watch)
+    options = {"depths": [3], "pool_size": 100, "refresh": 100, "examples": 20, "every": 99}
+    options |= {"weight_decay": [0, 0], "learning_rate": 0.5, "steps": 10}
+    fit_with_adversaries(network, train, attack, **options, generator=generator)
+    of_pool = learnt[1::2]  # after the images themselves
+    assert len(of_pool) == 10 and max(of_pool) < 1e-5 < min(learnt[::2])
+
+
+def test_without_a_pool_the_images_learnt_from_are_attacked(train, generator):
+    network, calls, batches = mlp((64, 20, 10), generator=generator), [], []
+
+    def attack(head, features, labels):
+        calls.append((len(head), features, labels))
+        return features
+
+    def watch(module, inputs):
+        if module.training and inputs[0].ndim == 4:
+            batches.append(inputs[0])
+
+    network[0].register_forward_pre_hook(watch)
+    options = {"depths": [0, 3], "pool_size": None, "weight_decay": [0, 0], "steps": 4}
+    fit_with_adversaries(network, train, attack, **options, generator=generator)
+    assert [above for above, _, _ in calls] == [4, 1, 4, 1]
+    assert torch.equal(calls[0][1], batches[0]) and torch.equal(calls[2][1], batches[3])
+    assert torch.equal(calls[0][2], train.labels[matching(train, calls[0][1])])
+
+
+def matching(data, images):
+    """The places of images in the data."""
+    return torch.cdist(images.flatten(1), data.images.flatten(1)).argmin(dim=1)
+
+
 @pytest.mark.slow
 def test_adversaries_push_the_boundary_away_and_noise_hardly(train, digits):
     data, _ = digits
