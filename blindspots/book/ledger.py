@@ -1,19 +1,21 @@
 """The paper's claims, the rule by which each is judged, and the evidence that chapters record.
 
-Whatever the book calls a verdict is given here, and nowhere else. `claims.toml` has the words.
+Whatever the book calls a verdict is given here, and nowhere else. `claims.toml` has the words and
+the thresholds.
 """
 
 import json
+import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 
-from blindspots.book.words import glue
+from blindspots.book.words import Number, glue
 from blindspots.intervals import seed_interval
 
 if sys.version_info >= (3, 11):
@@ -21,34 +23,146 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Verdict = Literal["holds", "holds, weaker", "does not hold", "not testable here"]
+Verdict = Literal["holds", "holds, weaker", "does not hold", "undecided", "not testable here"]
+Proven = Literal["true, by a theorem", "false, by a theorem"]
 UnitsCompared = Literal["no distinction", "units more coherent", "units less coherent", "undecided"]
-ErrorsCompared = Literal["lower", "higher", "not told apart"]
 
+PASSED = "holds", "holds, weaker"
 INDIFFERENCE = 0.06  # how far from one half a superiority may lie and still be no distinction
-LARGE = 0.1  # "a relatively large fraction" (section 4.2), as we read it
+HERE = "computed in this build"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How a verdict follows from the interval in which a quantity lies, and from nothing else.
+
+    *Holds* if the whole interval is at the threshold or beyond; *holds, weaker* if it is wholly
+    beyond the weaker one; *does not hold* if none of it is beyond the easier of the two; else
+    *undecided*.
+
+    Attributes:
+        quantity: what is measured, in words.
+        unit: after each number; "" for a ratio.
+        threshold: beyond which it holds.
+        weaker: an easier threshold, if there is one.
+        upwards: whether beyond is above.
+    """
+
+    quantity: str
+    unit: str
+    threshold: float
+    weaker: float | None
+    upwards: bool
+
+    def judge(self, low: float, high: float) -> Verdict:
+        """Give the verdict for an interval.
+
+        >>> Rule("height", "m", 2.0, 1.0, upwards=True).judge(1.5, 2.5)
+        'holds, weaker'
+        """
+        if math.isnan(low) or math.isnan(high) or low > high:
+            raise ValueError(f"an interval goes from low to high, got {low:g} to {high:g}")
+        if not self.upwards:
+            low, high = -high, -low
+        if low >= self._turned(self.threshold):
+            return "holds"
+        if self.weaker is None:
+            return "does not hold" if high < self._turned(self.threshold) else "undecided"
+        if low > self._turned(self.weaker):
+            return "holds, weaker"
+        return "does not hold" if high <= self._turned(self.weaker) else "undecided"
+
+    def _turned(self, threshold: float) -> float:
+        return threshold if self.upwards else -threshold
+
+    def flips(self, low: float, high: float) -> list["Flip"]:
+        """Find the nearest thresholds, on each side, at which the verdict would be another.
+
+        A verdict can only change where a threshold passes an end of the interval, so the rule is
+        asked there, a hair below and a hair above.
+        """
+        verdict, found = self.judge(low, high), []
+        for name in ("threshold", "weaker"):
+            if (present := getattr(self, name)) is None:
+                continue
+            ways: dict[bool, list[Flip]] = {False: [], True: []}
+            for end in {low, high}:
+                for moved in (math.nextafter(end, -math.inf), end, math.nextafter(end, math.inf)):
+                    other = replace(self, **{name: moved})
+                    if other._ordered() and (changed := other.judge(low, high)) != verdict:
+                        ways[moved > present].append(Flip(name, present, moved, changed))
+            for flips in ways.values():
+                if flips:
+                    found.append(min(flips, key=lambda flip: abs(flip.moved - flip.present)))
+        return found
+
+    def _ordered(self) -> bool:
+        """Whether the weaker threshold is the easier one."""
+        return self.weaker is None or self._turned(self.weaker) <= self._turned(self.threshold)
+
+    def words(self) -> str:
+        """Say the rule in a sentence.
+
+        >>> print(Rule("The share", "%", 95.0, 50.0, upwards=True).words())
+        The share. Holds if its whole interval is at least 95 %; holds, weaker, if above 50 %; does
+        not hold if none of it is above 50 %; else undecided.
+        """
+        least, beyond = ("at least", "above") if self.upwards else ("at most", "below")
+        strong, easier = self.written(self.threshold), self.weaker
+        said = f"{self.quantity}. Holds if its whole interval is {least} {strong}; "
+        if easier is None:
+            return f"{said}does not hold if none of it is; else undecided."
+        weak = self.written(easier)
+        said += f"holds, weaker, if {beyond} {weak}; does not hold if none of it is {beyond} {weak}"
+        return f"{said}; else undecided."
+
+    def written(self, *numbers: float) -> str:
+        """Write a number, or both ends of an interval, with the unit."""
+        texts = [f"{number:.3g}" for number in numbers]
+        alike = len(set(texts)) == 1
+        return f"{texts[0] if alike else ' to '.join(texts)} {self.unit}".strip()
+
+
+class Flip(NamedTuple):
+    """Another threshold, and the verdict that it would give."""
+
+    name: str
+    present: float
+    moved: float
+    verdict: Verdict
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim or a table of the paper.
+    """A statement of the paper, or the numbers of one of its tables.
 
     Attributes:
         title: a few words, for a short table.
-        statement: what the paper says, in our words.
-        source: where it says so.
-        printed: its numbers, if it has any.
-        rule: how the verdict follows from what was measured, in words.
-        judge: the same in code; its keywords are what a chapter has to measure. Chapters may call
-            it for what is no claim of the paper's, but is measured in the same way.
+        statement: what is judged, in our words.
+        words: the paper's own, with their hedges; or which numbers it prints.
+        source: where they stand.
+        why: why the thresholds are these; or the theorem.
+        since: the day on which the rule was set, and whether its numbers were known.
+        rule: how it is judged; None if a theorem decides it.
+        proven: what the theorem says; None if there is a rule.
     """
 
     title: str
     statement: str
+    words: str
     source: str
-    printed: str
-    rule: str
-    judge: Callable[..., Verdict]
+    why: str
+    since: str
+    rule: Rule | None = None
+    proven: Proven | None = None
+
+
+class Negative(NamedTuple):
+    """Something known not to have the property, measured like the rest: the rule must see it."""
+
+    what: str
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -56,38 +170,101 @@ class Evidence:
     """What a chapter found out about a claim.
 
     Attributes:
-        ours: our numbers, with their intervals, as a phrase.
+        ours: our numbers, as a phrase.
         control: what became of the control, as a phrase.
-        measured: what the verdict depends on.
-        verdict: by the claim's rule.
+        origin: computed in this build, or stored, when, on which data, over how many seeds.
+        verdict: by the claim's rule or theorem.
+        interval: in which the measured quantity lies; None where a theorem decides.
+        paper: the same of the paper's own numbers; None if it prints none.
+        negative: a known negative; None where a theorem decides.
+        testable: whether the numbers mean anything for the claim.
     """
 
     ours: str
     control: str
-    measured: Mapping[str, Any]
-    verdict: Verdict
+    origin: str
+    verdict: Verdict | Proven
+    interval: tuple[float, float] | None = None
+    paper: tuple[float, float] | None = None
+    negative: Negative | None = None
+    testable: bool = True
 
 
-def record(name: str, *, ours: str, control: str, **measured: Any) -> Verdict:
+def record(
+    name: str,
+    *,
+    ours: str,
+    control: str,
+    interval: Sequence[Number],
+    negative: tuple[str, Sequence[Number]],
+    paper: Sequence[Number] | None = None,
+    stored: Mapping[str, Any] | None = None,
+    testable: bool = True,
+) -> Verdict:
     """Judge a claim by its rule, and leave verdict and evidence to the book's ledger.
 
     Args:
         name: a key of `CLAIMS`.
         ours: our numbers, with their intervals, as a phrase.
         control: what became of the control, as a phrase.
-        **measured: what the rule asks for: numbers, strings, lists.
+        interval: both ends of the interval of the rule's quantity.
+        negative: what is known not to have the property, and the interval of the same quantity.
+        paper: both ends of what the paper's own numbers give, if it prints any.
+        stored: the stored results that the numbers come from, if they were not computed here.
+        testable: False if the numbers say nothing of the claim, for want of data.
 
     Raises:
-        ValueError: if there is no such claim.
-        TypeError: if something else was measured than the rule asks for.
+        ValueError: if there is no such claim; if a theorem decides it; if an interval is none; or
+            if the rule lets the known negative pass, so that it distinguishes nothing.
 
-    >>> record("pockets", ours="0.2 %", control="100 %", nearest=0.001, random=0.002)
+    >>> record("near", ours="99 %", control="2 %", interval=(97, 99.5), negative=("noise", (1, 3)))
     'holds'
     """
-    verdict = _claim(name).judge(**measured)
-    content = {"ours": ours, "control": control, "measured": measured, "verdict": verdict}
-    glue(**{f"claim_{name}": json.dumps(content)})
-    return verdict
+    evidence = Evidence(
+        ours=ours,
+        control=control,
+        origin=origin(stored),
+        verdict="undecided",
+        interval=_ends(interval),
+        paper=None if paper is None else _ends(paper),
+        negative=Negative(negative[0], *_ends(negative[1])),
+        testable=testable,
+    )
+    verdict = _judged(name, evidence)
+    _leave(name, replace(evidence, verdict=verdict))
+    return verdict  # type: ignore[return-value]  # a rule's, as there is an interval
+
+
+def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Proven:
+    """Leave to the ledger what the check of a theorem gave: a test of our code, not of the claim.
+
+    Args:
+        name: a key of `CLAIMS`, of a claim that a theorem decides.
+        ours: our numbers, as a phrase.
+        control: what became of the control, as a phrase.
+        violations: how often the computation contradicts the theorem.
+
+    Raises:
+        ValueError: if there is no such claim, no theorem decides it, or the theorem is violated.
+    """
+    if violations:
+        raise ValueError(f"{violations} violations of what decides {name}: the code is wrong")
+    evidence = Evidence(ours=ours, control=control, origin=HERE, verdict="undecided")
+    proven = _judged(name, evidence)
+    _leave(name, replace(evidence, verdict=proven))
+    return proven  # type: ignore[return-value]  # a theorem's, as there is no interval
+
+
+def origin(stored: Mapping[str, Any] | None) -> str:
+    """Say where numbers come from.
+
+    >>> origin({"date": "2026-11-23", "data": "MNIST", "seeds": 5})
+    'stored (2026-11-23, MNIST, 5 seeds)'
+    """
+    if stored is None:
+        return HERE
+    seeds = f", {stored['seeds']} seeds" if "seeds" in stored else ""
+    return f"stored ({stored['date']}, {stored['data']}{seeds})"
 
 
 def read_records(glued: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str, Evidence]]:
@@ -105,10 +282,11 @@ def read_records(glued: Mapping[str, Mapping[str, str]]) -> dict[str, tuple[str,
         for key, text in values.items():
             if not key.startswith("claim_"):
                 continue
-            name = key.removeprefix("claim_")
-            evidence = Evidence(**json.loads(text))
-            verdict = _claim(name).judge(**evidence.measured)
-            if evidence.verdict != verdict:
+            name, content = key.removeprefix("claim_"), json.loads(text)
+            if content["negative"]:
+                content["negative"] = Negative(*content["negative"])
+            evidence = Evidence(**content)
+            if evidence.verdict != (verdict := _judged(name, evidence)):
                 raise ValueError(
                     f"{document} records {evidence.verdict!r} for {name}, but by its rule it is "
                     f"{verdict!r}: run the notebook again"
@@ -143,114 +321,49 @@ def compare_units(superiority: Float[torch.Tensor, "runs"]) -> UnitsCompared:
     return "no distinction" if within else "undecided"
 
 
-def compare_errors(
-    interval: Sequence[float | torch.Tensor], reference: Sequence[float | torch.Tensor]
-) -> ErrorsCompared:
-    """Say whether an error is lower than another: its interval must lie wholly below.
-
-    Args:
-        interval: both ends.
-        reference: both ends of the other's interval; zero twice if `interval` is of a difference.
-
-    >>> compare_errors((1.2, 1.4), (1.5, 1.7))
-    'lower'
-    """
-    if interval[1] < reference[0]:
-        return "lower"
-    return "higher" if interval[0] > reference[1] else "not told apart"
-
-
-def _claim(name: str) -> Claim:
+def _judged(name: str, evidence: Evidence) -> Verdict | Proven:
     if name not in CLAIMS:
         raise ValueError(f"there is no claim {name!r}: use one of {', '.join(CLAIMS)}")
-    return CLAIMS[name]
+    claim = CLAIMS[name]
+    if claim.rule is None:
+        if evidence.interval is not None or claim.proven is None:
+            raise ValueError(f"a theorem decides {name}: use record_theorem")
+        return claim.proven
+    if evidence.interval is None or evidence.negative is None:
+        raise ValueError(f"a rule decides {name}: use record, with an interval and a negative")
+    what, *ends = evidence.negative
+    if (passes := claim.rule.judge(*ends)) in PASSED:
+        raise ValueError(
+            f"the rule of {name} says {passes!r} of {what} ({claim.rule.written(*ends)}), which is "
+            "known not to have the property: the rule distinguishes nothing"
+        )
+    verdict = claim.rule.judge(*evidence.interval)
+    return verdict if evidence.testable else "not testable here"
 
 
-def _grade(holds: bool, weaker: bool) -> Verdict:
-    return "holds" if holds else "holds, weaker" if weaker else "does not hold"
+def _ends(interval: Sequence[Number]) -> tuple[float, float]:
+    low, high = (float(end) for end in interval)
+    return low, high
 
 
-def _units(*, settings: Sequence[str]) -> Verdict:
-    same = {"no distinction"}
-    return _grade(set(settings) == same, set(settings) <= same | {"units less coherent"})
+def _leave(name: str, evidence: Evidence) -> None:
+    glue(**{f"claim_{name}": json.dumps(vars(evidence))})
 
 
-def _near(*, share: float) -> Verdict:
-    return _grade(share > 0.95, share > 0.5)
+def _claim(words: dict[str, Any]) -> Claim:
+    words = _WORDS.get(words.get("like", ""), {}) | words
+    words.pop("like", None)
+    words = {key: " ".join(v.split()) if isinstance(v, str) else v for key, v in words.items()}
+    quantity = words.pop("quantity", None)
+    if quantity is None:
+        return Claim(**words)
+    upwards = "at_least" in words
+    threshold = words.pop("at_least" if upwards else "at_most")
+    weaker, unit = words.pop("weaker", None), words.pop("unit", "")
+    return Claim(**words, rule=Rule(quantity, unit, threshold, weaker, upwards))
 
 
-def _everywhere(*, success: Sequence[float], way: Sequence[float]) -> Verdict:
-    always = min(success) == 1
-    return _grade(always and max(way) <= 0.5, always)
-
-
-def _transfer(*, excess: float) -> Verdict:
-    return _grade(excess >= LARGE, excess > 0)
-
-
-def _universal(*, excess: float, autoencoder_last: bool) -> Verdict:
-    return _grade(excess >= LARGE and autoencoder_last, excess > 0)
-
-
-def _back_feeding(*, every_layer: bool, anywhere: bool) -> Verdict:
-    return _grade(every_layer, anywhere)
-
-
-def _pockets(*, nearest: float, random: float) -> Verdict:
-    return _grade(max(nearest, random) < 0.01, nearest < 0.01)
-
-
-def _spectral(*, violations: int, printed: float) -> Verdict:
-    return _grade(violations == 0 and printed >= 1, violations == 0)
-
-
-def _rationals(*, nearest: float, share: float, certified: int) -> Verdict:
-    observed = nearest < 0.01 and share > 0.95
-    return _grade(observed and certified == 0, observed)
-
-
-def _networks(*, data: str, distortions: Sequence[float], errors: Sequence[float]) -> Verdict:
-    if data != "MNIST":
-        return "not testable here"
-    size = max(abs(ratio - 1) for ratio in distortions)
-    error = max(abs(gap) for gap in errors)
-    return _grade(size <= 0.15 and error <= 0.01, size <= 0.25 and error <= 0.02)
-
-
-def _cells(*, data: str, inside: int, cells: int, rank: float, excess: float) -> Verdict:
-    if data != "MNIST":
-        return "not testable here"
-    return _grade(inside >= 0.9 * cells, rank >= 0.75 and excess > 0)
-
-
-def _bounds(*, pretrained: bool, ratios: Sequence[float]) -> Verdict:
-    if not pretrained:
-        return "not testable here"
-    off = max(abs(ratio - 1) for ratio in ratios)
-    return _grade(off <= 0.05, off <= 0.25)
-
-
-_JUDGES: dict[str, Callable[..., Verdict]] = {
-    "units": _units,
-    "smoothness": _near,
-    "everywhere": _everywhere,
-    "models": _transfer,
-    "training-sets": _transfer,
-    "universal": _universal,
-    "back-feeding": _back_feeding,
-    "pockets": _pockets,
-    "spectral": _spectral,
-    "rationals": _rationals,
-    "table-1": _networks,
-    "table-2": _cells,
-    "table-3": _networks,
-    "table-4": _cells,
-    "table-5": _bounds,
-}
 _WORDS = tomllib.loads(Path(__file__).with_name("claims.toml").read_text(encoding="utf-8"))
 
-#: What is judged: the claims in the order of the paper, and its five tables.
-CLAIMS = {
-    name: Claim(**{k: " ".join(v.split()) for k, v in words.items()}, judge=_JUDGES[name])
-    for name, words in _WORDS.items()
-}
+#: What is judged: the statements in the order of the paper, and the numbers of its five tables.
+CLAIMS = {name: _claim(words) for name, words in _WORDS.items()}
