@@ -3,7 +3,7 @@
 import math
 
 from jaxtyping import Float
-from scipy import special
+from scipy import special, stats
 from torch import Tensor
 
 CONFIDENCE = 0.95  # probability that an interval holds the true rate
@@ -72,6 +72,35 @@ def seed_interval(
     t = float(special.stdtrit(number - 1, (1 + confidence) / 2))
     half = t * runs.std(dim=0) * (1 / number + new_run) ** 0.5
     return runs.mean(dim=0) - half, runs.mean(dim=0) + half
+
+
+def median_interval(values: Float[Tensor, "n"]) -> tuple[float, float]:
+    """Bound the median over all images, given those of some, by their order alone.
+
+    With a confidence of 95 % or a little more. Of n independent values the number below the median
+    is binomial, whatever the distribution.
+
+    Args:
+        values: one per image, at least six; they may be infinite.
+
+    Returns:
+        Lower and upper end, both among the values.
+
+    Raises:
+        ValueError: if there are too few values to bound anything, or one is no number.
+
+    >>> import torch
+    >>> median_interval(torch.arange(1.0, 101.0))
+    (40.0, 61.0)
+    """
+    if values.isnan().any():
+        raise ValueError("a value is no number (NaN): leave it out, or find out why")
+    count = len(values)
+    below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)) - 1
+    if below < 0:
+        raise ValueError(f"need at least six values to bound their median, got {count}")
+    ordered = values.sort().values
+    return ordered[below].item(), ordered[count - 1 - below].item()
 
 
 def share_bound(shares: Float[Tensor, "n"]) -> float:

@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 # Of every pixel: numbers, or tensors that broadcast to the images, such as one per channel.
 Bounds = tuple[float | Tensor, float | Tensor]
@@ -135,6 +136,55 @@ def add_equal_noise(
         short = distortion(original, noisy(middle)) < size
         low, high = torch.where(short, middle, low), torch.where(short, high, middle)
     return noisy(high)
+
+
+def structural_similarity(
+    images: Float[Tensor, "n channels height width"],
+    others: Float[Tensor, "n channels height width"],
+) -> Float[Tensor, "n"]:
+    """Compute the structural similarity (SSIM) of pairs of images, a stand-in for a person's eye.
+
+    In windows of seven by seven pixels it compares mean, contrast and correlation; the mean over
+    all windows is 1 for equal images, and near 0 for unrelated ones. The windows are plain squares
+    and the constants are those of the authors, for pixels in [0, 1].
+
+    Args:
+        images: in [0, 1], at least seven pixels high and wide.
+        others: of the same shape.
+
+    Returns:
+        One number per pair, at most 1.
+
+    Raises:
+        ValueError: if the shapes differ, or the images are smaller than a window.
+
+    References:
+        Wang, Bovik, Sheikh and Simoncelli, Image quality assessment: from error visibility to
+        structural similarity (2004), equation (13).
+
+    >>> image = torch.rand(2, 1, 28, 28)
+    >>> structural_similarity(image, image)
+    tensor([1., 1.])
+    """
+    window, (c1, c2) = 7, (0.01**2, 0.03**2)
+    if images.shape != others.shape or images.ndim != 4 or min(images.shape[2:]) < window:
+        raise ValueError(
+            f"need images (n, channels, height, width) of equal shapes, at least {window} pixels "
+            f"high and wide, got {tuple(images.shape)} and {tuple(others.shape)}"
+        )
+    x, y = images.double(), others.double()
+
+    def mean(values: Tensor) -> Tensor:
+        return avg_pool2d(values, window, stride=1)
+
+    def covariance(one: Tensor, other: Tensor) -> Tensor:
+        size = window**2
+        return (mean(one * other) - mean(one) * mean(other)) * size / (size - 1)
+
+    a, b = mean(x), mean(y)
+    alike = (2 * a * b + c1) * (2 * covariance(x, y) + c2)
+    alike /= (a * a + b * b + c1) * (covariance(x, x) + covariance(y, y) + c2)
+    return alike.flatten(1).mean(dim=1).to(images.dtype)
 
 
 def _per_image(name: str, number: float | Tensor, images: Tensor) -> Tensor:

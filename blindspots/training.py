@@ -175,9 +175,10 @@ def fit_with_adversaries(
 
     model.eval()
     pools = {}
-    for depth in depths if pool_size is not None else ():
-        members = draw(len(data), pool_size)
-        pools[depth] = members, torch.zeros_like(_features(model, depth, data.images[members]))
+    if pool_size is not None:
+        for depth in depths:
+            members = draw(len(data), pool_size)
+            pools[depth] = members, torch.zeros_like(_features(model, depth, data.images[members]))
 
     def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
         model.eval()

@@ -36,7 +36,8 @@ def protocol(*files: Path) -> str:
     """
 
     def git(*words: str) -> str:
-        command = ["git", "-C", files[0].parent, *words, "--", *(file.name for file in files)]
+        names = [file.name for file in files]
+        command = ["git", "-C", str(files[0].parent), *words, "--", *names]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:

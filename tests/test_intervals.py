@@ -3,7 +3,7 @@ import torch
 from scipy import stats
 
 from blindspots import seed_interval, wilson_interval
-from blindspots.intervals import share_bound
+from blindspots.intervals import median_interval, share_bound
 
 
 @pytest.mark.parametrize("count", [1, 7, 256])
@@ -81,3 +81,20 @@ def test_share_bound_holds_for_shares_of_any_kind():
 def test_errors(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_median_interval_holds_the_median_as_often_as_it_says(generator):
+    """Of a skew distribution with infinite values."""
+    for count in (6, 25, 100):
+        values = torch.randn(4000, count, generator=generator).exp()
+        values[values > 10] = torch.inf
+        ends = torch.tensor([median_interval(row) for row in values])
+        inside = ((ends[:, 0] <= 1) & (ends[:, 1] >= 1)).double().mean()
+        assert 0.943 < inside < 0.985
+
+
+def test_median_interval_refuses_what_bounds_nothing():
+    with pytest.raises(ValueError, match="at least six values .* got 5"):
+        median_interval(torch.arange(5.0))
+    with pytest.raises(ValueError, match="NaN"):
+        median_interval(torch.tensor([torch.nan] * 9))

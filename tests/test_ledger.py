@@ -1,75 +1,88 @@
 import json
+import math
+import random
+from dataclasses import replace
+from typing import get_args
 
 import pytest
 import torch
 
-from blindspots.book.ledger import CLAIMS, compare_errors, compare_units, read_records, record
+from blindspots.book import ledger
+from blindspots.book.ledger import (
+    CLAIMS,
+    Rule,
+    Verdict,
+    compare_table,
+    compare_units,
+    read_records,
+    record,
+    record_theorem,
+)
 
-CELLS = {"inside": 29, "cells": 30, "rank": 0.5, "excess": 0.2, "data": "MNIST"}
-NETWORKS = {"distortions": [0.9, 1.1], "errors": [0.004, -0.009], "data": "MNIST"}
-# What was measured, by claim, and the verdict that the rule must give.
+UP = Rule("height", "m", 2.0, 1.0, upwards=True)
+SOLE = Rule("height", "m", 2.0, None, upwards=True)
+# Of a rule with two thresholds and of one with one: interval and verdict.
 JUDGED = [
-    ("units", {"settings": ["no distinction"] * 3}, "holds"),
-    ("units", {"settings": ["no distinction", "units less coherent"]}, "holds, weaker"),
-    ("units", {"settings": ["no distinction", "undecided"]}, "does not hold"),
-    ("units", {"settings": ["no distinction", "units more coherent"]}, "does not hold"),
-    ("smoothness", {"share": 0.96}, "holds"),
-    ("smoothness", {"share": 0.9}, "holds, weaker"),
-    ("smoothness", {"share": 0.4}, "does not hold"),
-    ("everywhere", {"success": [1, 1], "way": [0.5, 0.2]}, "holds"),
-    ("everywhere", {"success": [1, 1], "way": [0.6, 0.2]}, "holds, weaker"),
-    ("everywhere", {"success": [1, 0.99], "way": [0.1, 0.2]}, "does not hold"),
-    ("models", {"excess": 0.1}, "holds"),
-    ("models", {"excess": 0.02}, "holds, weaker"),
-    ("models", {"excess": 0.0}, "does not hold"),
-    ("training-sets", {"excess": 0.12}, "holds"),
-    ("training-sets", {"excess": 0.05}, "holds, weaker"),
-    ("training-sets", {"excess": -0.01}, "does not hold"),
-    ("universal", {"excess": 0.2, "autoencoder_last": True}, "holds"),
-    ("universal", {"excess": 0.2, "autoencoder_last": False}, "holds, weaker"),
-    ("universal", {"excess": 0.02, "autoencoder_last": True}, "holds, weaker"),
-    ("universal", {"excess": -0.02, "autoencoder_last": True}, "does not hold"),
-    ("back-feeding", {"every_layer": True, "anywhere": True}, "holds"),
-    ("back-feeding", {"every_layer": False, "anywhere": True}, "holds, weaker"),
-    ("back-feeding", {"every_layer": False, "anywhere": False}, "does not hold"),
-    ("pockets", {"nearest": 0.001, "random": 0.009}, "holds"),
-    ("pockets", {"nearest": 0.001, "random": 0.02}, "holds, weaker"),
-    ("pockets", {"nearest": 0.01, "random": 0.001}, "does not hold"),
-    ("spectral", {"violations": 0, "printed": 1.0}, "holds"),
-    ("spectral", {"violations": 0, "printed": 0.25}, "holds, weaker"),
-    ("spectral", {"violations": 1, "printed": 1.0}, "does not hold"),
-    ("rationals", {"nearest": 0.001, "share": 0.99, "certified": 0}, "holds"),
-    ("rationals", {"nearest": 0.001, "share": 0.99, "certified": 1}, "holds, weaker"),
-    ("rationals", {"nearest": 0.02, "share": 0.99, "certified": 0}, "does not hold"),
-    ("rationals", {"nearest": 0.001, "share": 0.9, "certified": 0}, "does not hold"),
-    *[
-        (table, NETWORKS | changed, verdict)
-        for table in ("table-1", "table-3")
-        for changed, verdict in (
-            ({}, "holds"),
-            ({"distortions": [0.8, 1.0]}, "holds, weaker"),
-            ({"errors": [0.0, 0.015]}, "holds, weaker"),
-            ({"distortions": [1.3, 1.0]}, "does not hold"),
-            ({"errors": [0.0, -0.03]}, "does not hold"),
-            ({"data": "digits"}, "not testable here"),
-        )
-    ],
-    *[
-        (table, CELLS | changed, verdict)
-        for table in ("table-2", "table-4")
-        for changed, verdict in (
-            ({}, "holds"),
-            ({"inside": 26, "rank": 0.75}, "holds, weaker"),
-            ({"inside": 26}, "does not hold"),
-            ({"inside": 26, "rank": 0.9, "excess": 0.0}, "does not hold"),
-            ({"data": "digits"}, "not testable here"),
-        )
-    ],
-    ("table-5", {"pretrained": True, "ratios": [1.04, 0.96]}, "holds"),
-    ("table-5", {"pretrained": True, "ratios": [1.2, 1.0]}, "holds, weaker"),
-    ("table-5", {"pretrained": True, "ratios": [4.0, 1.0]}, "does not hold"),
-    ("table-5", {"pretrained": False, "ratios": [1.0]}, "not testable here"),
+    (UP, 2, 3, "holds"),
+    (UP, 1.9, 3, "holds, weaker"),
+    (UP, 1.1, 1.2, "holds, weaker"),
+    (UP, 1, 3, "undecided"),
+    (UP, 0, 1, "does not hold"),
+    (UP, -math.inf, math.inf, "undecided"),
+    (SOLE, 2, 2, "holds"),
+    (SOLE, 1, 2, "undecided"),
+    (SOLE, 1, 1.9, "does not hold"),
 ]
+
+
+def turned(rule):
+    """The same with below for above."""
+    weaker = None if rule.weaker is None else -rule.weaker
+    return replace(rule, threshold=-rule.threshold, weaker=weaker, upwards=not rule.upwards)
+
+
+@pytest.mark.parametrize(("rule", "low", "high", "verdict"), JUDGED)
+def test_verdicts_follow_from_the_interval(rule, low, high, verdict):
+    assert rule.judge(low, high) == turned(rule).judge(-high, -low) == verdict
+
+
+@pytest.mark.parametrize("interval", [(2, 1), (math.nan, 1), (0, math.nan)])
+def test_what_is_no_interval_is_refused(interval):
+    with pytest.raises(ValueError, match="from low to high"):
+        UP.judge(*interval)
+
+
+@pytest.mark.parametrize("seed", range(300))
+def test_flips_are_the_nearest_thresholds_that_change_the_verdict(seed):
+    """Beyond a flip the verdict is another; on the way to it, it is not."""
+    draw = random.Random(seed)
+    weaker, threshold = sorted(draw.choices(range(-9, 10), k=2))
+    low, high = sorted(draw.choices(range(-9, 10), k=2))
+    rule = Rule("height", "m", threshold, weaker if seed % 3 else None, upwards=True)
+    if draw.random() < 0.5:
+        rule, low, high = turned(rule), -high, -low
+    verdict = rule.judge(low, high)
+    flips = rule.flips(low, high)
+    for flip in flips:
+        moved = replace(rule, **{flip.name: flip.moved})
+        assert moved.judge(low, high) == flip.verdict != verdict
+        for part in (0.01, 0.5, 0.99):
+            on_the_way = flip.present + part * (flip.moved - flip.present)
+            if on_the_way != flip.moved:
+                assert replace(rule, **{flip.name: on_the_way}).judge(low, high) == verdict
+    # And where none is named, none is found.
+    for name in ("threshold", "weaker") if rule.weaker is not None else ("threshold",):
+        for far in (-1e3, 1e3):
+            other = replace(rule, **{name: far})
+            sides = {math.copysign(1, f.moved - f.present) for f in flips if f.name == name}
+            if other._ordered() and other.judge(low, high) != verdict:
+                assert math.copysign(1, far - getattr(rule, name)) in sides
+
+
+def test_a_rule_says_what_it_does():
+    assert "at least 2 m; holds, weaker, if above 1 m; does not hold if none" in UP.words()
+    assert "at most -2 m; does not hold if none of it is; else" in turned(SOLE).words()
+    assert UP.written(1.23456, 2) == "1.23 to 2 m" and UP.written(2, 2) == "2 m"
 
 
 @pytest.fixture
@@ -80,35 +93,79 @@ def glued(monkeypatch):
     return values
 
 
+def beyond(rule, far):
+    """An interval on the far or the near side of all thresholds."""
+    ends = [t for t in (rule.threshold, rule.weaker) if t is not None]
+    return (max(ends) + 1,) * 2 if far == rule.upwards else (min(ends) - 1,) * 2
+
+
+def evidence(name, **changed):
+    if CLAIMS[name].rule is None:
+        return record_theorem(name, **{"ours": "0", "control": "0", "violations": 0} | changed)
+    rule = CLAIMS[name].rule
+    common = {"interval": beyond(rule, True), "negative": ("noise", beyond(rule, False))}
+    return record(name, **{"ours": "1 %", "control": "0 %"} | common | changed)
+
+
 def all_records(glued):
     """One example of evidence for every claim, in two documents."""
-    for name, measured, _ in reversed(JUDGED):
-        record(name, ours="1 %", control="0 %", **measured)
+    for name in reversed(CLAIMS):
+        evidence(name)
     names = list(glued)
     return {"chapters/a": {n: glued[n] for n in names[:4]} | {"other": "glue"}} | {
         "chapters/b": {n: glued[n] for n in names[4:]}
     }
 
 
-def test_ten_claims_and_five_tables():
-    tables = [name for name in CLAIMS if name.startswith("table-")]
-    assert tables == [f"table-{k}" for k in range(1, 6)] and len(CLAIMS) == 15
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_row_has_all_that_a_reader_needs(name):
+    """The paper's words and their place, why and when a threshold was set; rules can be passed."""
+    claim = CLAIMS[name]
+    words = claim.title, claim.statement, claim.words, claim.source, claim.why, claim.since
+    assert all(text and text == " ".join(text.split()) for text in words)
+    assert "November 2026" in claim.since and (claim.rule is None) != (claim.proven is None)
+    if claim.rule is not None:
+        assert claim.rule.quantity == " ".join(claim.rule.quantity.split())
+        assert claim.rule.judge(*beyond(claim.rule, True)) == "holds"
+        assert claim.rule.judge(*beyond(claim.rule, False)) == "does not hold"
+        assert claim.rule._ordered()
 
 
-@pytest.mark.parametrize(("name", "measured", "verdict"), JUDGED)
-def test_verdicts_follow_their_rules(name, measured, verdict, glued):
-    assert record(name, ours="1 %", control="0 %", **measured) == verdict
+def test_statements_are_not_joined():
+    """One per row: what joins two has two rows."""
+    for claim in CLAIMS.values():
+        assert ". " not in claim.statement and ";" not in claim.statement
+
+
+@pytest.mark.parametrize("name", [n for n, claim in CLAIMS.items() if claim.rule])
+def test_a_rule_that_lets_its_known_negative_pass_is_refused(name, glued):
+    rule = CLAIMS[name].rule
+    assert evidence(name) == "holds"
+    assert evidence(name, testable=False) == "not testable here"
+    with pytest.raises(ValueError, match=f"{name} says 'holds' of noise .* distinguishes nothing"):
+        evidence(name, negative=("noise", beyond(rule, True)))
     content = json.loads(glued[f"claim_{name}"])
-    assert content == {"ours": "1 %", "control": "0 %", "measured": measured, "verdict": verdict}
+    assert content["negative"][0] == "noise" and content["origin"] == "computed in this build"
 
 
-def test_every_rule_is_tried_for_every_verdict_that_it_can_give():
-    tried = {(name, verdict) for name, _, verdict in JUDGED}
-    for name, claim in CLAIMS.items():
-        possible = {"holds", "holds, weaker", "does not hold"}
-        if "estable" in claim.rule:
-            possible.add("not testable here")
-        assert {verdict for n, verdict in tried if n == name} == possible
+def test_where_numbers_come_from_is_said(glued):
+    stored = {"date": "2026-11-23", "data": "MNIST", "seeds": 5, "runs": []}
+    evidence("models", stored=stored, paper=(4.5, 4.5))
+    content = json.loads(glued["claim_models"])
+    assert content["origin"] == "stored (2026-11-23, MNIST, 5 seeds)"
+    assert content["paper"] == [4.5, 4.5]
+
+
+def test_a_theorem_is_no_verdict_and_its_violation_no_evidence(glued):
+    assert evidence("guarantee") == "true, by a theorem"
+    assert evidence("dense") == "false, by a theorem"
+    with pytest.raises(ValueError, match="3 violations of what decides dense"):
+        evidence("dense", violations=3)
+    with pytest.raises(ValueError, match="a theorem decides dense: use record_theorem"):
+        record("dense", ours="", control="", interval=(0, 1), negative=("", (0, 1)))
+    with pytest.raises(ValueError, match="a rule decides models: use record"):
+        record_theorem("models", ours="", control="", violations=0)
+    assert not {c.proven for c in CLAIMS.values()} & {*get_args(Verdict)}
 
 
 def test_records_are_read_back_in_the_order_of_the_claims(glued):
@@ -116,7 +173,7 @@ def test_records_are_read_back_in_the_order_of_the_claims(glued):
     assert list(records) == list(CLAIMS)
     first_four = {name for name, (document, _) in records.items() if document == "chapters/a"}
     assert {f"claim_{name}" for name in first_four} == set(list(glued)[:4])
-    assert records["models"][1].measured == {"excess": 0.1}
+    assert records["models"][1].negative.what == "noise"
 
 
 def test_a_verdict_that_parts_from_its_rule_is_refused(glued):
@@ -125,7 +182,7 @@ def test_a_verdict_that_parts_from_its_rule_is_refused(glued):
     assert content["verdict"] == "holds"
     for document in documents.values():
         if "claim_models" in document:
-            document["claim_models"] = json.dumps(content | {"measured": {"excess": 0.01}})
+            document["claim_models"] = json.dumps(content | {"interval": [1.5, 3]})
     with pytest.raises(ValueError, match=r"records 'holds' for models, but .* 'holds, weaker'"):
         read_records(documents)
 
@@ -150,13 +207,7 @@ def test_evidence_without_a_claim_is_refused(glued):
     with pytest.raises(ValueError, match="there is no claim 'unheard-of': use one of units"):
         read_records(documents)
     with pytest.raises(ValueError, match="there is no claim"):
-        record("unheard-of", ours="", control="")
-
-
-def test_something_else_measured_is_refused(glued):
-    with pytest.raises(TypeError, match="share"):
-        record("models", ours="", control="", share=0.5)
-    assert not glued
+        record("unheard-of", ours="", control="", interval=(0, 1), negative=("", (0, 1)))
 
 
 @pytest.mark.parametrize(
@@ -173,15 +224,34 @@ def test_units_are_compared_by_their_rule(superiority, found):
     assert compare_units(torch.tensor(superiority)) == found
 
 
-@pytest.mark.parametrize(
-    ("interval", "found"),
-    [((1.0, 1.4), "lower"), ((1.4, 1.6), "not told apart"), ((1.8, 1.9), "higher")],
-)
-def test_errors_are_compared_by_their_intervals(interval, found):
-    assert compare_errors(interval, (1.5, 1.7)) == found
+@pytest.mark.parametrize("images", [None, 10_000])
+def test_bands_hold_a_further_run_as_often_as_they_say(images, generator):
+    """Of sizes, and of shares, whose logarithms or log-odds are normal."""
+    drawn = 0.3 * torch.randn(6, 4000, generator=generator, dtype=torch.float64) - 2
+    runs = drawn.sigmoid() if images else drawn.exp()
+    found = compare_table(runs[0].tolist(), runs[1:], images=images)
+    assert (found.low > 0).all() and (found.low < found.high).all()
+    assert found.inside.double().mean() == pytest.approx(0.95, abs=0.012)
 
 
-def test_the_words_of_a_claim_are_one_line_each():
-    for claim in CLAIMS.values():
-        words = claim.title, claim.statement, claim.source, claim.printed, claim.rule
-        assert all(text and text == " ".join(text.split()) for text in words)
+def test_bands_of_shares_stay_shares_and_know_zero():
+    runs = torch.tensor([[0.0, 0.99], [0.0, 1.0], [0.004, 0.98]])
+    found = compare_table([0.0, 1.0], runs, images=256)
+    assert found.inside.all() and (found.low >= 0).all() and (found.high <= 1).all()
+    assert found.chance == pytest.approx(100)
+
+
+def test_printed_shares_are_rounded():
+    """2 % may have been 2.4 %, 2.0 is written 2; 2.1 % not more than 2.15."""
+    runs = torch.tensor([[0.0240], [0.0241], [0.0242]])
+    for printed, inside in ((0.02, True), (0.024, True), (0.021, False), (0.0241, True)):
+        assert compare_table([printed], runs, images=10**6).inside.item() == inside
+
+
+def test_the_chance_of_so_many_outside():
+    runs = torch.tensor([[0.5] * 6, [0.52] * 6, [0.51] * 6])
+    for outside in range(7):
+        printed = [0.9] * outside + [0.51] * (6 - outside)
+        expected = sum(math.comb(6, k) * 0.05**k * 0.95 ** (6 - k) for k in range(outside, 7))
+        assert compare_table(printed, runs, images=256).chance == pytest.approx(100 * expected)
+    assert ledger.origin(None) == "computed in this build"

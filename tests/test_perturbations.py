@@ -1,7 +1,11 @@
+import itertools
+
+import numpy
 import pytest
 import torch
 
 from blindspots import add_equal_noise, add_gaussian_noise, distortion, rescale_perturbation
+from blindspots.perturbations import structural_similarity
 
 
 def test_distortion_is_the_root_mean_square():
@@ -71,3 +75,35 @@ def test_equal_noise_needs_room(generator):
     original = torch.full((1, 1, 4, 4), 0.5)
     with pytest.raises(ValueError, match=r"no room for noise of distortion 0\.6"):
         add_equal_noise(original, original + 0.6, bounds=(0, 1), generator=generator)
+
+
+def test_structural_similarity_is_that_of_its_definition(generator):
+    """Window by window, with NumPy's covariance."""
+    x, y = torch.rand(2, 3, 2, 9, 10, generator=generator, dtype=torch.float64)
+    expected = []
+    for image, other in zip(x.numpy(), y.numpy(), strict=True):
+        windows = []
+        for channel, i, j in itertools.product(range(2), range(3), range(4)):
+            a, b = (part[channel, i : i + 7, j : j + 7].ravel() for part in (image, other))
+            (va, c), (_, vb) = numpy.cov(a, b)
+            top = (2 * a.mean() * b.mean() + 1e-4) * (2 * c + 9e-4)
+            windows.append(top / (a.mean() ** 2 + b.mean() ** 2 + 1e-4) / (va + vb + 9e-4))
+        expected.append(sum(windows) / len(windows))
+    assert structural_similarity(x, y).tolist() == pytest.approx(expected)
+
+
+def test_structural_similarity_falls_with_noise_and_is_symmetric(generator):
+    x = torch.rand(4, 1, 12, 12, generator=generator)
+    noise = torch.randn(x.shape, generator=generator)
+    found = [structural_similarity(x, x + s * noise) for s in (0, 0.05, 0.2, 0.8)]
+    assert torch.allclose(found[0], torch.ones(4))
+    assert all((a > b).all() for a, b in itertools.pairwise(found))
+    assert torch.allclose(found[2], structural_similarity(x + 0.2 * noise, x))
+
+
+@pytest.mark.parametrize(
+    "shapes", [((1, 1, 6, 9),) * 2, ((1, 1, 9, 9), (2, 1, 9, 9)), ((9, 9),) * 2]
+)
+def test_structural_similarity_refuses(shapes):
+    with pytest.raises(ValueError, match="at least 7 pixels"):
+        structural_similarity(*(torch.zeros(shape) for shape in shapes))

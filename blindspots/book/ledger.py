@@ -14,9 +14,10 @@ from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
+from scipy import stats
 
 from blindspots.book.words import Number, glue
-from blindspots.intervals import seed_interval
+from blindspots.intervals import CONFIDENCE, seed_interval
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,7 +89,7 @@ class Rule:
             ways: dict[bool, list[Flip]] = {False: [], True: []}
             for end in {low, high}:
                 for moved in (math.nextafter(end, -math.inf), end, math.nextafter(end, math.inf)):
-                    other = replace(self, **{name: moved})
+                    other = replace(self, **{name: moved})  # type: ignore[arg-type]
                     if other._ordered() and (changed := other.judge(low, high)) != verdict:
                         ways[moved > present].append(Flip(name, present, moved, changed))
             for flips in ways.values():
@@ -103,7 +104,8 @@ class Rule:
     def words(self) -> str:
         """Say the rule in a sentence.
 
-        >>> print(Rule("The share", "%", 95.0, 50.0, upwards=True).words())
+        >>> rule = Rule("The share", "%", 95.0, 50.0, upwards=True)
+        >>> print(rule.words())  # doctest: +NORMALIZE_WHITESPACE
         The share. Holds if its whole interval is at least 95 %; holds, weaker, if above 50 %; does
         not hold if none of it is above 50 %; else undecided.
         """
@@ -319,6 +321,54 @@ def compare_units(superiority: Float[torch.Tensor, "runs"]) -> UnitsCompared:
         return "units less coherent"
     within = low >= 0.5 - INDIFFERENCE and high <= 0.5 + INDIFFERENCE
     return "no distinction" if within else "undecided"
+
+
+class TableCompared(NamedTuple):
+    """How printed numbers lie in the bands in which one further run of ours would.
+
+    Attributes:
+        inside: per cell, whether the printed number lies in its band.
+        low: lower ends of the bands.
+        high: upper ends.
+        chance: that as many lie outside if they came from a further run, in per cent.
+    """
+
+    inside: torch.Tensor
+    low: torch.Tensor
+    high: torch.Tensor
+    chance: float
+
+
+def compare_table(
+    printed: Sequence[float], runs: Float[torch.Tensor, "runs cells"], *, images: int | None = None
+) -> TableCompared:
+    """Compare printed numbers with bands, of 95 % each, for one further run.
+
+    Bands of shares are computed on the scale of log-odds, those of sizes on that of logarithms, so
+    that no end leaves the range of what is measured. Printed shares are taken as any number that
+    would be rounded to them, to the digits of a percentage with which they are printed.
+
+    Args:
+        printed: one number per cell: shares in [0, 1], or positive sizes.
+        runs: the same of our runs, at least two.
+        images: how many images our shares were measured on; None for sizes.
+
+    >>> runs = torch.tensor([[0.20, 0.10], [0.22, 0.12], [0.21, 0.11]])
+    >>> compare_table([0.21, 0.3], runs, images=1000).inside
+    tensor([ True, False])
+    """
+    numbers, slack = torch.tensor(printed, dtype=torch.float64), torch.zeros(len(printed))
+    if images is None:
+        low, high = (end.exp() for end in seed_interval(runs.double().log(), new_run=True))
+    else:
+        odds = torch.logit((runs.double() * images + 0.5) / (images + 1))  # also of zero and one
+        low, high = (end.sigmoid() for end in seed_interval(odds, new_run=True))
+        digits = [len(f"{100 * n:.8g}".partition(".")[2]) for n in printed]
+        slack = torch.tensor([0.5 / 10 ** (2 + d) for d in digits])
+    inside = (low <= numbers + slack) & (numbers - slack <= high)
+    outside = int((~inside).sum())
+    chance = 100 * float(stats.binom.sf(outside - 1, len(printed), 1 - CONFIDENCE))
+    return TableCompared(inside, low, high, chance)
 
 
 def _judged(name: str, evidence: Evidence) -> Verdict | Proven:

@@ -9,7 +9,6 @@ import ast
 import json
 from collections import Counter
 from pathlib import Path
-from typing import get_args
 
 from build_facts import make_table
 from docutils import nodes
@@ -18,9 +17,18 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
-from blindspots.book.ledger import CLAIMS, Verdict, read_records
+from blindspots.book.ledger import CLAIMS, read_records
 
 LEDGER = "ledger"  # the document with the sections
+COUNTED = {
+    "holds": "hold",
+    "holds, weaker": "hold in a weaker form",
+    "does not hold": "do not hold",
+    "undecided": "are undecided",
+    "not testable here": "are not testable here",
+    "true, by a theorem": "are true by a theorem",
+    "false, by a theorem": "are false by a theorem",
+}
 
 
 class ClaimNote(nodes.General, nodes.Element):
@@ -84,13 +92,14 @@ class FillIn(SphinxPostTransform):
     def found(self, name):
         claim, (document, evidence) = CLAIMS[name], self.records()[name]
         verdict = nodes.paragraph("", "", badge(evidence.verdict))
+        verdict += nodes.Text(f" {evidence.origin}")
         fields = nodes.field_list()
         for title, body in (
-            ("Where in the paper", nodes.Text(claim.source)),
-            ("The paper's numbers", nodes.Text(claim.printed)),
+            ("The paper", nodes.Text(f"{claim.words} ({claim.source})")),
             ("Ours", nodes.Text(evidence.ours)),
             ("Control", nodes.Text(evidence.control)),
-            ("Rule", nodes.Text(claim.rule)),
+            *((title, nodes.Text(text)) for title, text in judged(claim, evidence)),
+            ("Rule set", nodes.Text(claim.since)),
             ("Evidence", self.link(document, f"claim-{name}", self.title(document))),
         ):
             content = nodes.field_body("", nodes.paragraph("", "", body))
@@ -103,14 +112,16 @@ class FillIn(SphinxPostTransform):
             (
                 self.link(LEDGER, f"row-{name}", CLAIMS[name].title),
                 badge(evidence.verdict),
+                nodes.Text("stored" if evidence.origin.startswith("stored") else "this build"),
                 self.link(document, f"claim-{name}", self.title(document)),
             )
             for name, (document, evidence) in records.items()
         ]
         counts = Counter(evidence.verdict for _, evidence in records.values())
-        said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict))
-        total = nodes.paragraph(text=f"Of {len(records)} claims and tables: {said}.")
-        return [total, make_table(("Claim", "Verdict", "Computed in"), rows)]
+        said = [f"{counts[verdict]} {words}" for verdict, words in COUNTED.items()]
+        total = f"Of {len(records)} statements and tables {', '.join(said[:-1])}, and {said[-1]}."
+        table = make_table(("Claim", "Verdict", "Numbers of", "Evidence in"), rows)
+        return [nodes.paragraph(text=total), table]
 
     def title(self, document):
         return self.env.titles[document].astext()
@@ -132,6 +143,29 @@ class FillIn(SphinxPostTransform):
                     if key.startswith("claim_")
                 }
         return read_records(glued)
+
+
+def judged(claim, evidence):
+    """What the rule is, and what it says of the paper's numbers and of a known negative."""
+    rule = claim.rule
+    if rule is None:
+        yield "Theorem", claim.why
+        return
+    yield "Rule", f"{rule.words()} {claim.why}"
+    yield "Measured", rule.written(*evidence.interval)
+    flips = [
+        f"{flip.verdict} with {rule.written(flip.moved)} in place of {rule.written(flip.present)}"
+        for flip in rule.flips(*evidence.interval)
+    ]
+    yield "It would be", "; ".join(flips) if flips else "the same with any threshold"
+    if evidence.paper is None:
+        yield "The paper's own numbers", "none that this rule could judge"
+    else:
+        said = rule.judge(*evidence.paper)
+        yield "The paper's own numbers", f"{rule.written(*evidence.paper)}: {said}"
+    what, *ends = evidence.negative
+    negative = f"{what}: {rule.written(*ends)}, {rule.judge(*ends)}"
+    yield "Known negative", negative
 
 
 def badge(verdict):
