@@ -94,7 +94,7 @@ def test_median_interval_holds_the_median_as_often_as_it_says(generator):
 
 
 def test_median_interval_refuses_what_bounds_nothing():
-    with pytest.raises(ValueError, match="at least six values .* got 5"):
+    with pytest.raises(ValueError, match=r"at least six values .* got 5"):
         median_interval(torch.arange(5.0))
     with pytest.raises(ValueError, match="NaN"):
         median_interval(torch.tensor([torch.nan] * 9))
