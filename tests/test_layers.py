@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from blindspots import affine_minimum, convnet, mlp
+from blindspots.bounds._rules import times
 from blindspots.bounds.layers import (
     certified_radius,
     layer_bounds,
@@ -225,6 +226,8 @@ def constants(*numbers):
         (nn.Sequential(nn.Linear(3, 2)), (3,), None),
         (nn.Linear(3, 2), (3,), None),
         (nn.DataParallel(nn.Linear(3, 2)), (3,), None),
+        # Padding that winds around twice repeats each pixel nine times.
+        (nn.Conv2d(1, 1, 1, padding=4, padding_mode="circular"), (1, 4, 4), None),
         (nn.Sequential(*[eye(3, 1e-40)] * 12), (3,), 5e-324),  # not zero
         (nn.Sequential(*[eye(3, 1e38)] * 12), (3,), math.inf),
     ],
@@ -246,6 +249,10 @@ def spoiled(x):
     parts = x.chunk(3, 1)
     parts[0].mul_(10)
     return torch.cat([parts[0], parts[1]], 1)
+
+
+def test_what_does_not_depend_on_the_image_does_not_under_any_bound():
+    assert times(0.0, math.inf) == times(math.inf, 0.0) == 0 and times(2.0, math.inf) == math.inf
 
 
 def offset(n):
@@ -289,6 +296,7 @@ def patched(model):
         (Of(lambda s, x: s.a(x).squeeze(), a=ones(3, 1)), "one row for each"),
         (Of(lambda s, x: x if x.sum() > 0 else -x), "cannot be traced.*bound its parts"),
         (Of(lambda s, x: F.dropout(x)), "it is random"),
+        (Of(lambda s, x: F.dropout(x, 1e-12)), "always on is random"),  # too rarely to be noticed
         (Of(lambda s, x: x - x.mean(0)), "depends on the others of its batch"),
         (Of(lambda s, x: x * x.size(0)), "depends on the others of its batch"),
         (Of(lambda s, x: s.a(x) * x, a=eye(3, 1)), "a product of two things"),

@@ -1,6 +1,7 @@
 """Written answers are found wherever they were typed."""
 
 import re
+import textwrap
 
 import nbformat
 import pytest
@@ -44,6 +45,10 @@ def answered(built, answer, place):
         cell = notebook.cells[heading]
         cell.source = " ".join(cell.source.split())
         notebook.cells[given].source = answer
+    elif place == "rewrapped below its heading":
+        cell = notebook.cells[heading]
+        cell.source = textwrap.fill(cell.source, 60)
+        notebook.cells[given].source = answer
     elif place == "no heading":
         cell = notebook.cells[heading]
         cell.source = "<!-- BEGIN QUESTION -->"
@@ -62,6 +67,7 @@ def answered(built, answer, place):
 
 
 MOVED = ["after the mark", "rewrapped question", "no heading", "at the end", "after a long cell"]
+MOVED += ["rewrapped below its heading"]
 PLACES = ["instead", "below the mark", "in the question", "a cell of its own", "code"]
 
 
@@ -72,7 +78,7 @@ def test_a_written_answer_is_found_where_it_was_typed(built, place):
     typed = answered(built, text, place)
     found = written.written_answers(typed, assignment.cells, assignment.questions)
     assert all(line in found["q2"] for line in text.split("\n\n"))
-    assert "_Type your" not in found["q2"] and "Question" not in found["q2"]
+    assert not any(words in found["q2"] for words in ("_Type your", "Question", "cheapest"))
 
 
 @pytest.mark.parametrize("name", NAMES)
