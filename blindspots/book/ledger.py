@@ -31,6 +31,7 @@ UnitsCompared = Literal["no distinction", "units more coherent", "units less coh
 PASSED = "holds", "holds, weaker"
 INDIFFERENCE = 0.06  # how far from one half a superiority may lie and still be no distinction
 HERE = "computed in this build"
+LISTED = 8  # cells of a table; a chapter shows those of larger ones
 
 
 @dataclass(frozen=True)
@@ -369,6 +370,46 @@ def compare_table(
     outside = int((~inside).sum())
     chance = 100 * float(stats.binom.sf(outside - 1, len(printed), 1 - CONFIDENCE))
     return TableCompared(inside, low, high, chance)
+
+
+def record_table(
+    name: str,
+    printed: Mapping[str, float],
+    runs: Float[torch.Tensor, "runs cells"],
+    *,
+    elsewhere: tuple[str, Sequence[float]],
+    images: int | None = None,
+    stored: Mapping[str, Any],
+) -> TableCompared:
+    """Judge the numbers of a table, and leave verdict and evidence to the book's ledger.
+
+    Args:
+        name: a key of `CLAIMS`.
+        printed: the paper's number, by cell.
+        runs: ours, in the same order; see `compare_table`.
+        elsewhere: what numbers from other places these are, and the numbers: as many, which have no
+            business in these cells and must miss the bands.
+        images: see `compare_table`.
+        stored: the stored results that the runs come from.
+    """
+    table = compare_table([*printed.values()], runs, images=images)
+    other = compare_table(elsewhere[1], runs, images=images)
+    inside, misplaced = int(table.inside.sum()), int(other.inside.sum())
+    width = ((table.high - table.low) / (table.high + table.low)).median()
+    beside = zip(printed, runs.mean(dim=0).tolist(), printed.values(), strict=True)
+    cells = ", ".join(f"{cell} {mean:.3g} ({number:g})" for cell, mean, number in beside)
+    listed = f"; ours (the paper's): {cells}" if len(printed) <= LISTED else ""
+    record(
+        name,
+        ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
+        f"{0.05 * len(printed):.1f} outside; bands of ± {100 * width:.0f} % in the median{listed}",
+        control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
+        interval=(table.chance, table.chance),
+        negative=(elsewhere[0], (other.chance, other.chance)),
+        paper=(100, 100),
+        stored=stored,
+    )
+    return table
 
 
 def _judged(name: str, evidence: Evidence) -> Verdict | Proven:
