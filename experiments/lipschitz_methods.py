@@ -125,7 +125,7 @@ def reshaped(layer: Layer) -> float:
 METHODS: dict[str, Callable[[Layer], float]] = {
     "ours, tight": lambda layer: ours(layer, tight=True),
     "ours, Fourier": lambda layer: ours(layer, tight=False),
-    "paper, as printed": paper,
+    "with 1 / Δ², otherwise corrected": paper,
     "paper, grid of the support": support_grid,
     "Sedghi et al., FFT": sedghi,
     "Gram iteration, 6 steps": gram_iteration,
