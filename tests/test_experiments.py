@@ -25,7 +25,6 @@ from experiments import (
     lipschitz,
     lipschitz_methods,
     threads,
-    training,
     transfer,
     units,
 )
@@ -153,23 +152,6 @@ def test_units(tmp_path, monkeypatch, sweep_options):
         assert keys(layer) == keys(like)
         settings = [(t["space"], t["k"], t["score"]) for t in layer["tests"]]
         assert settings == [(t["space"], t["k"], t["score"]) for t in like["tests"]]
-
-
-@pytest.mark.slow
-def test_training(tmp_path, monkeypatch, sweep_options):
-    stored = load_stored("training")
-    one_seed = [run["method"] for run in stored["runs"] if run["seed"] == 0]
-    assert one_seed == list(training.METHODS)
-    kinds = "dropout 0.2", "pool, every layer, 100", "noise, second layer, 100", "PGD"
-    kinds += ("pool, input, 100, capped",)  # one of each kind
-    monkeypatch.setattr(training, "METHODS", {kind: training.METHODS[kind] for kind in kinds})
-    monkeypatch.setattr(training, "IMAGES", 8)  # not all are classified so soon
-    monkeypatch.setattr(training, "STEPS", 150)
-    found = made(training, tmp_path, *sweep_options)
-    assert keys(found) == keys(stored) | {"protocol": None}
-    assert tuple(run["method"] for run in found["runs"]) == kinds
-    for run in found["runs"]:
-        assert keys(run) == keys(stored["runs"][0]) and run["images"] > 0
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@ import torch
 from scipy import stats
 
 from blindspots import seed_interval, wilson_interval
-from blindspots.intervals import median_interval, share_bound
+from blindspots.intervals import median_interval, ratio_interval, share_bound
 
 
 @pytest.mark.parametrize("count", [1, 7, 256])
@@ -98,3 +98,23 @@ def test_median_interval_refuses_what_bounds_nothing():
         median_interval(torch.arange(5.0))
     with pytest.raises(ValueError, match="NaN"):
         median_interval(torch.tensor([torch.nan] * 9))
+
+
+def test_a_ratio_lies_in_its_interval_as_often_as_it_says(generator):
+    """Of rates that vary by a common factor, which the ratio does not see, and each by its own."""
+    common, own, other = 0.3 * torch.randn(3, 2000, 5, generator=generator, dtype=torch.float64)
+    runs, reference = 0.2 * (common + own / 3).exp(), 0.05 * (common + other / 3).exp()
+    inside = [
+        low <= 4 <= high
+        for low, high in (
+            ratio_interval(*pair, images=10**9) for pair in zip(runs, reference, strict=True)
+        )
+    ]
+    assert sum(inside) / len(inside) == pytest.approx(0.95, abs=0.02)
+
+
+def test_a_rate_of_zero_has_a_ratio_and_a_negative_one_none():
+    low, high = ratio_interval(torch.tensor([0.5, 0.4]), torch.zeros(2), images=100)
+    assert 10 < low < 90 < high  # half an image against forty or fifty
+    with pytest.raises(ValueError, match=r"must not be negative, got -0\.1"):
+        ratio_interval(torch.tensor([0.5, -0.1]), torch.ones(2), images=100)

@@ -16,6 +16,7 @@ from blindspots.book.ledger import (
     compare_units,
     read_records,
     record,
+    record_table,
     record_theorem,
 )
 
@@ -255,3 +256,19 @@ def test_the_chance_of_so_many_outside():
         expected = sum(math.comb(6, k) * 0.05**k * 0.95 ** (6 - k) for k in range(outside, 7))
         assert compare_table(printed, runs, images=256).chance == pytest.approx(100 * expected)
     assert ledger.origin(None) == "computed in this build"
+
+
+def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glued):
+    stored = {"date": "2026-11-23", "data": "MNIST", "seeds": 3}
+    runs = torch.tensor([[0.20, 0.10, 0.30], [0.22, 0.12, 0.31], [0.21, 0.11, 0.29]])
+    printed = {"a": 0.21, "b": 0.11, "c": 0.3}
+    elsewhere = ("other rows", [0.9, 0.8, 0.7])
+    table = record_table("table-2", printed, runs, elsewhere=elsewhere, images=256, stored=stored)
+    content = json.loads(glued["claim_table-2"])
+    assert table.inside.all() and content["verdict"] == "holds"
+    assert content["ours"].startswith("3 of 3 inside, where chance alone leaves 0.1 outside; bands")
+    assert "a 0.21 (0.21), b 0.11 (0.11)" in content["ours"]
+    assert content["control"] == "other rows: 0 of 3 inside"
+    with pytest.raises(ValueError, match="distinguishes nothing"):
+        same = ("the same", [*printed.values()])
+        record_table("table-2", printed, runs, elsewhere=same, images=256, stored=stored)

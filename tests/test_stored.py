@@ -1,10 +1,13 @@
 """What is stored instead of computed by the build: complete, and of the protocol of today."""
 
+import re
+
 import pytest
 import torch
 
 from blindspots.book.paper import TABLE_1, TABLE_3
 from blindspots.book.stored import load_stored
+from experiments import fair_training
 from experiments.lipschitz_methods import METHODS
 
 STORED = load_stored("transfer")
@@ -71,30 +74,31 @@ def test_units_were_examined_in_all_networks_and_layers():
             assert abs(found["strengths"]["1"] - found["tests"][6]["superiority"]) < 0.05
 
 
-def test_every_way_to_train_was_tried_with_every_seed():
-    stored = load_stored("training")
-    assert stored["seeds"] >= 3 and stored["data"] == "MNIST"
-    shares, places = (5, 20, 100), ("input", "first layer", "second layer", "every layer")
-    methods = ["weight decay", "weight decay, longer", "dropout 0.2", "dropout 0.5"]
-    methods += [f"pool, {place}, {share}" for place in places for share in shares]
-    methods += ["noise, second layer, 100", "noise, every layer, 100", "FGSM", "PGD"]
-    methods += ["pool, input, 20, capped", "pool, input, 100, capped"]
-    expected = [(m, s) for s in range(stored["seeds"]) for m in methods]
-    assert [(r["method"], r["seed"]) for r in stored["runs"]] == expected
-    numbers = {"seconds", "train_error", "test_error", "images", "success", "nearest"}
-    numbers |= {"distortion", "old", "old, noise", "old, doubled", "new to plain"}
+def test_every_way_to_train_was_tried_and_the_chosen_ones_judged():
+    stored = load_stored("fair_training")
+    assert stored["seeds"] >= 5 and stored["data"] == "MNIST"
+    assert stored["steps"] == fair_training.STEPS
+    tried = [(row["family"], row["way"]) for row in stored["tried"]]
+    assert tried == [(f, way) for f, ways in fair_training.FAMILIES.items() for way in ways]
+    errors = {(row["family"], row["way"]): row["validation_error"] for row in stored["tried"]}
+    noise = [f"{family}, noise" for family in fair_training.CONTROLLED]
+    families = [*fair_training.FAMILIES, *noise, fair_training.CLEAN]
+    first = fair_training.FIRST_SEED
+    expected = [(f, s) for s in range(first, first + stored["seeds"]) for f in families]
+    assert [(run["family"], run["seed"]) for run in stored["runs"]] == expected
     for run in stored["runs"]:
-        assert set(run) == {"data", "method", "seed"} | numbers and run["data"] == "mnist"
+        if run["family"] in fair_training.FAMILIES:  # the best by validation
+            own = [e for (family, _), e in errors.items() if family == run["family"]]
+            assert errors[run["family"], run["way"]] == min(own)
         assert 0 <= run["train_error"] < 0.1 and 0.005 < run["test_error"] < 0.1
-        assert 400 < run["images"] <= 512 and run["success"] > 0.9
-        assert 0 < run["distortion"] < 0.5 and 0 < run["nearest"] < run["distortion"] * 28
-        for kind in ("old", "old, noise", "old, doubled", "new to plain"):
-            # Shares of the images.
-            hits = run[kind] * run["images"]
-            assert 0 <= run[kind] <= 1 and hits == pytest.approx(round(hits), abs=1e-3)
-        assert run["old, noise"] < 0.1 and run["seconds"] > 0
-        if run["method"] == "weight decay":  # the network that the old ones were made for
-            assert run["old"] == run["new to plain"] == 1
+        assert 0 < run["nearest"] < 10 and run["seconds"] > 0
+
+
+def test_a_protocol_is_older_than_its_runs():
+    """Where it is recorded, by the commit in which the experiment last changed."""
+    stored = load_stored("fair_training")
+    commit, _, time = stored["protocol"].partition(", ")
+    assert re.fullmatch("[0-9a-f]{7,}", commit) and time[:10] <= stored["date"]
 
 
 def contest(network, targeted):

@@ -239,7 +239,7 @@ def record(
 
 
 def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Proven:
-    """Leave to the ledger what the check of a theorem gave: a test of our code, not of the claim.
+    """Record what the check of a theorem gave: a test of our code, not of the claim.
 
     Args:
         name: a key of `CLAIMS`, of a claim that a theorem decides.
