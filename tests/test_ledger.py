@@ -266,7 +266,7 @@ def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glue
     table = record_table("table-2", printed, runs, elsewhere=elsewhere, images=256, stored=stored)
     content = json.loads(glued["claim_table-2"])
     assert table.inside.all() and content["verdict"] == "holds"
-    assert content["ours"].startswith("3 of 3 inside, where chance alone leaves 0.1 outside; bands")
+    assert content["ours"].startswith("3 of 3 inside, where chance alone leaves 0.2 outside; bands")
     assert "a 0.21 (0.21), b 0.11 (0.11)" in content["ours"]
     assert content["control"] == "other rows: 0 of 3 inside"
     with pytest.raises(ValueError, match="distinguishes nothing"):

@@ -239,7 +239,9 @@ def record(
 
 
 def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Proven:
-    """Record what the check of a theorem gave: a test of our code, not of the claim.
+    """Check that nothing contradicts a theorem, and leave its answer to the book's ledger.
+
+    The check is a test of our code, not of the claim.
 
     Args:
         name: a key of `CLAIMS`, of a claim that a theorem decides.
