@@ -98,13 +98,13 @@ check-grading: $(READY)
 
 # NAME=transfer OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster. Those over seeds resume after
 # an interruption. What our attacks are compared with has an environment of its own.
-EXPERIMENTS := attacks fair_training lipschitz threads transfer units
+EXPERIMENTS := attacks fair_training lipschitz robustness threads transfer units
 PEERS := experiments/.venv
 
-experiment: $(if $(filter attacks,$(NAME)),$(PEERS)/ready,$(READY))
+experiment: $(if $(filter attacks robustness,$(NAME)),$(PEERS)/ready,$(READY))
 	@[ -n "$(filter $(NAME),$(EXPERIMENTS))" ] || \
 	  { echo "Which experiment? Say make experiment NAME=..., one of: $(EXPERIMENTS)"; exit 1; }
-	@$(if $(filter attacks,$(NAME)),$(PEERS)/bin,$(BIN))/python -m experiments.$(NAME) $(OPTIONS)
+	@$(if $(filter attacks robustness,$(NAME)),$(PEERS)/bin,$(BIN))/python -m experiments.$(NAME) $(OPTIONS)
 
 # The package has its pinned versions there, and the other libraries what they ask for. One of these
 # needs visdom, whose build needs an old setuptools.

@@ -28,7 +28,7 @@ NAMES = {
     "largest_gradient": "it is lipschitz_lower_bound",
     "lipschitz": "its functions are in blindspots itself, their module is blindspots.bounds.layers",
     "prose": "it is blindspots.book.words",
-    "transfer_verdict": 'use CLAIMS["models"].judge of blindspots.book.ledger',
+    "transfer_verdict": 'use CLAIMS["models"].rule of blindspots.book.ledger',
 }
 
 P = ParamSpec("P")

@@ -17,7 +17,7 @@ import scipy.optimize
 import torch
 from torch import nn
 
-from blindspots import fit_to_convergence, load_images
+from blindspots import fit_to_convergence, load_images, nearest_attack
 from blindspots.book.stored import load_stored
 from experiments import (
     command,
@@ -172,6 +172,31 @@ def test_fair_training(tmp_path, monkeypatch, sweep_options):
             r["way"]: r["validation_error"] for r in found["tried"] if r["family"] == run["family"]
         }
         assert errors[run["way"]] == min(errors.values())
+
+
+@pytest.mark.slow
+def test_robustness(tmp_path, monkeypatch):
+    """With our own attack in the place of the library's, which is not installed here."""
+
+    def auto(network, norm, eps, n_classes, seed):
+        def attack(images, labels):
+            found = nearest_attack(network, images).images
+            near = (found - images).flatten(1).norm(dim=1) <= eps
+            return torch.where(near.view(-1, 1, 1, 1), found, images)
+
+        return attack
+
+    monkeypatch.setitem(sys.modules, "torchattacks", SimpleNamespace(AutoAttack=auto))
+    from experiments import robustness
+
+    monkeypatch.setattr(fair_training, "STEPS", 100)
+    monkeypatch.setattr(robustness, "FAMILIES", ("weight decay", "image"))
+    monkeypatch.setattr(robustness, "IMAGES", 32)
+    found = made(robustness, tmp_path)
+    assert [row["family"] for row in found["rows"]] == ["weight decay", "image"]
+    for row in found["rows"]:
+        assert row["auto"] == row["ours"] == sorted(row["ours"]) and len(row["ours"]) == 4
+        assert row["clean"] <= row["ours"][0]
 
 
 @pytest.mark.parametrize("length", [0.25, 1.0])

@@ -216,6 +216,9 @@ def record(
         stored: the stored results that the numbers come from, if they were not computed here.
         testable: False if the numbers say nothing of the claim, for want of data.
 
+    Returns:
+        The verdict.
+
     Raises:
         ValueError: if there is no such claim; if a theorem decides it; if an interval is none; or
             if the rule lets the known negative pass, so that it distinguishes nothing.
@@ -355,6 +358,9 @@ def compare_table(
         printed: one number per cell: shares in [0, 1], or positive sizes.
         runs: the same of our runs, at least two.
         images: how many images our shares were measured on; None for sizes.
+
+    Returns:
+        The bands, what lies in them, and the chance that so little does.
 
     >>> runs = torch.tensor([[0.20, 0.10], [0.22, 0.12], [0.21, 0.11]])
     >>> compare_table([0.21, 0.3], runs, images=1000).inside

@@ -20,14 +20,14 @@ from sphinx.util.docutils import SphinxDirective
 from blindspots.book.ledger import CLAIMS, read_records
 
 LEDGER = "ledger"  # the document with the sections
-COUNTED = {
-    "holds": "hold",
-    "holds, weaker": "hold in a weaker form",
-    "does not hold": "do not hold",
-    "undecided": "are undecided",
-    "not testable here": "are not testable here",
-    "true, by a theorem": "are true by a theorem",
-    "false, by a theorem": "are false by a theorem",
+COUNTED = {  # one, and several
+    "holds": ("holds", "hold"),
+    "holds, weaker": ("holds in a weaker form", "hold in a weaker form"),
+    "does not hold": ("does not hold", "do not hold"),
+    "undecided": ("is undecided", "are undecided"),
+    "not testable here": ("is not testable here", "are not testable here"),
+    "true, by a theorem": ("is true by a theorem", "are true by a theorem"),
+    "false, by a theorem": ("is false by a theorem", "are false by a theorem"),
 }
 
 
@@ -118,9 +118,13 @@ class FillIn(SphinxPostTransform):
             for name, (document, evidence) in records.items()
         ]
         counts = Counter(evidence.verdict for _, evidence in records.values())
-        said = [f"{counts[verdict]} {words}" for verdict, words in COUNTED.items()]
+        said = [
+            f"{counts[verdict]} {several if counts[verdict] != 1 else one}"
+            for verdict, (one, several) in COUNTED.items()
+            if counts[verdict]
+        ]
         total = f"Of {len(records)} statements and tables {', '.join(said[:-1])}, and {said[-1]}."
-        table = make_table(("Claim", "Verdict", "Numbers of", "Evidence in"), rows)
+        table = make_table(("Claim", "Verdict", "Numbers from", "Evidence in"), rows)
         return [nodes.paragraph(text=total), table]
 
     def title(self, document):
