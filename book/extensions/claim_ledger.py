@@ -111,8 +111,7 @@ class FillIn(SphinxPostTransform):
         rows = [
             (
                 self.link(LEDGER, f"row-{name}", CLAIMS[name].title),
-                badge(evidence.verdict),
-                nodes.Text("stored" if evidence.origin.startswith("stored") else "this build"),
+                nodes.inline("", "", badge(evidence.verdict), nodes.Text(f" {place(evidence)}")),
                 self.link(document, f"claim-{name}", self.title(document)),
             )
             for name, (document, evidence) in records.items()
@@ -124,7 +123,9 @@ class FillIn(SphinxPostTransform):
             if counts[verdict]
         ]
         total = f"Of {len(records)} statements and tables {', '.join(said[:-1])}, and {said[-1]}."
-        table = make_table(("Claim", "Verdict", "Numbers from", "Evidence in"), rows)
+        table = make_table(
+            ("Claim", "Verdict, and where its numbers are from", "Evidence in"), rows
+        )
         return [nodes.paragraph(text=total), table]
 
     def title(self, document):
@@ -170,6 +171,10 @@ def judged(claim, evidence):
     what, *ends = evidence.negative
     negative = f"{what}: {rule.written(*ends)}, {rule.judge(*ends)}"
     yield "Known negative", negative
+
+
+def place(evidence):
+    return "stored" if evidence.origin.startswith("stored") else "this build"
 
 
 def badge(verdict):
