@@ -32,6 +32,8 @@ PASSED = "holds", "holds, weaker"
 INDIFFERENCE = 0.06  # how far from one half a superiority may lie and still be no distinction
 HERE = "computed in this build"
 LISTED = 8  # cells of a table; a chapter shows those of larger ones
+TINY = 1e-12  # what is written as zero
+WIDEST = 0.5  # half the width of a table's bands, as a share of their middle, that still decides
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class Rule:
 
     def written(self, *numbers: float) -> str:
         """Write a number, or both ends of an interval, with the unit."""
-        texts = [f"{number:.3g}" for number in numbers]
+        texts = [f"{number:.3g}" if abs(number) > TINY else "0" for number in numbers]
         alike = len(set(texts)) == 1
         return f"{texts[0] if alike else ' to '.join(texts)} {self.unit}".strip()
 
@@ -407,12 +409,13 @@ def record_table(
     beside = zip(printed, runs.mean(dim=0).tolist(), printed.values(), strict=True)
     cells = ", ".join(f"{cell} {mean:.3g} ({number:g})" for cell, mean, number in beside)
     listed = f"; ours (the paper's): {cells}" if len(printed) <= LISTED else ""
+    wide = bool(width > WIDEST)
     record(
         name,
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
         f"{0.05 * len(printed):.1f} outside; bands of ± {100 * width:.0f} % in the median{listed}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
-        interval=(table.chance, table.chance),
+        interval=(0, 100) if wide else (table.chance, table.chance),
         negative=(elsewhere[0], (other.chance, other.chance)),
         paper=(100, 100),
         stored=stored,

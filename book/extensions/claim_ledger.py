@@ -159,7 +159,8 @@ def judged(claim, evidence):
     yield "Rule", f"{rule.words()} {claim.why}"
     yield "Measured", rule.written(*evidence.interval)
     flips = [
-        f"{flip.verdict} with {rule.written(flip.moved)} in place of {rule.written(flip.present)}"
+        f"{flip.verdict} with a threshold {'above' if flip.moved > flip.present else 'below'} "
+        f"{rule.written(flip.moved)} in place of {rule.written(flip.present)}"
         for flip in rule.flips(*evidence.interval)
     ]
     yield "It would be", "; ".join(flips) if flips else "the same with any threshold"
