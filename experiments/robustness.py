@@ -46,7 +46,9 @@ def main(words: Sequence[str] | None = None) -> None:
             wrong = network(test.images).argmax(dim=1) != test.labels
             row["ours"].append((wrong | (away <= length)).double().mean().item())
         rows.append(row)
-    store_results(arguments, train_set.name, lengths=LENGTHS, images=IMAGES, rows=rows)
+    version = torchattacks.__version__
+    found = {"lengths": LENGTHS, "images": IMAGES, "torchattacks": version, "rows": rows}
+    store_results(arguments, train_set.name, **found)
 
 
 if __name__ == "__main__":

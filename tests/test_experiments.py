@@ -187,7 +187,9 @@ def test_robustness(tmp_path, monkeypatch):
 
         return attack
 
-    monkeypatch.setitem(sys.modules, "torchattacks", SimpleNamespace(AutoAttack=auto))
+    monkeypatch.setitem(
+        sys.modules, "torchattacks", SimpleNamespace(AutoAttack=auto, __version__="0")
+    )
     from experiments import robustness
 
     monkeypatch.setattr(fair_training, "STEPS", 100)
