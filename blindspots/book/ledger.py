@@ -334,11 +334,8 @@ def compare_units(superiority: Float[torch.Tensor, "runs"]) -> UnitsCompared:
 class TableCompared(NamedTuple):
     """How printed numbers lie in the bands in which one further run of ours would.
 
-    Attributes:
-        inside: per cell, whether the printed number lies in its band.
-        low: lower ends of the bands.
-        high: upper ends.
-        chance: that as many lie outside if they came from a further run, in per cent.
+    Per cell: whether the number is inside, and the ends of its band. And the chance, in per cent,
+    that at least as many lie outside if they came from a further run.
     """
 
     inside: torch.Tensor
