@@ -260,9 +260,9 @@ def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Pr
     if violations:
         raise ValueError(f"{violations} violations of what decides {name}: the code is wrong")
     evidence = Evidence(ours=ours, control=control, origin=HERE, verdict="undecided")
-    proven = _judged(name, evidence)
-    _leave(name, replace(evidence, verdict=proven))
-    return proven  # type: ignore[return-value]  # a theorem's, as there is no interval
+    decided = _judged(name, evidence)
+    _leave(name, replace(evidence, verdict=decided))
+    return decided  # type: ignore[return-value]  # a theorem's, as there is no interval
 
 
 def origin(stored: Mapping[str, Any] | None) -> str:
