@@ -66,7 +66,7 @@ def test_flips_are_the_nearest_thresholds_that_change_the_verdict(seed):
     flips = rule.flips(low, high)
     for flip in flips:
         moved = replace(rule, **{flip.name: flip.moved})
-        assert moved.judge(low, high) == flip.verdict != verdict
+        assert moved.judge(low, high) == flip.verdict != verdict and moved._ordered()
         for part in (0.01, 0.5, 0.99):
             on_the_way = flip.present + part * (flip.moved - flip.present)
             if on_the_way != flip.moved:
