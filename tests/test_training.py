@@ -246,6 +246,23 @@ def test_a_pool_keeps_perturbations_and_the_layers_below_go_on(train, generator)
     assert len(of_pool) == 10 and max(of_pool) < 1e-5 < min(learnt[::2])
 
 
+def test_a_perturbation_stays_with_its_image(train, generator):
+    """An attack that doubles: what is learnt from is twice an image, and not the sum of two."""
+    network, learnt = mlp((64, 20, 10), generator=generator), []
+
+    def watch(module, inputs):
+        if module.training:
+            learnt.append(inputs[0])
+
+    network[0].register_forward_pre_hook(watch)
+    options = {"pool_size": 50, "refresh": 20, "examples": 50, "every": 1, "steps": 30}
+    options |= {"weight_decay": [0, 0], "generator": generator}
+    fit_with_adversaries(network, train, lambda head, images, labels: 2 * images, **options)
+    found = learnt[-1].flatten(1)  # of the pool, when all of it has been renewed
+    apart = (found[:, None] / 2 - train.images.flatten(1)[None]).abs().amax(dim=2)
+    assert apart.amin(dim=1).max() < 1e-6
+
+
 def test_without_a_pool_the_images_learnt_from_are_attacked(train, generator):
     network, calls, batches = mlp((64, 20, 10), generator=generator), [], []
 
