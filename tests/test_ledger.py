@@ -242,6 +242,18 @@ def test_bands_of_shares_stay_shares_and_know_zero():
     assert found.chance == pytest.approx(100)
 
 
+@pytest.mark.parametrize("images", [None, 256])
+def test_a_table_of_another_shape_or_without_numbers_is_refused(images):
+    runs = torch.tensor([[0.1], [0.2], [0.3]])
+    with pytest.raises(ValueError, match=r"got 2 beside runs of shape \(3, 1\): give runs x cells"):
+        compare_table([0.1, 0.2], runs, images=images)
+    with pytest.raises(ValueError, match="give runs x cells"):
+        compare_table([0.1], runs[:, 0], images=images)
+    for wrong in (-0.1, math.nan) if images else (-0.1, 0.0, math.nan):
+        with pytest.raises(ValueError, match="sizes must be positive, and none NaN"):
+            compare_table([0.1], torch.tensor([[0.1], [wrong]]), images=images)
+
+
 def test_printed_shares_are_rounded():
     """2 % may have been 2.4 %, 2.0 is written 2; 2.1 % not more than 2.15."""
     runs = torch.tensor([[0.0240], [0.0241], [0.0242]])

@@ -361,10 +361,20 @@ def compare_table(
     Returns:
         The bands, what lies in them, and the chance that so little does.
 
+    Raises:
+        ValueError: if there is not one printed number per cell of a run, or a number has no band.
+
     >>> runs = torch.tensor([[0.20, 0.10], [0.22, 0.12], [0.21, 0.11]])
     >>> compare_table([0.21, 0.3], runs, images=1000).inside
     tensor([ True, False])
     """
+    if runs.ndim != 2 or runs.shape[1] != len(printed):
+        raise ValueError(
+            f"need one printed number per cell, got {len(printed)} beside runs of shape "
+            f"{tuple(runs.shape)}: give runs x cells"
+        )
+    if not (runs >= 0 if images else runs > 0).all():
+        raise ValueError("shares must not be negative, sizes must be positive, and none NaN")
     numbers, slack = torch.tensor(printed, dtype=torch.float64), torch.zeros(len(printed))
     if images is None:
         low, high = (end.exp() for end in seed_interval(runs.double().log(), new_run=True))
