@@ -110,6 +110,7 @@ def attack(data: Source, study: str, name: str, seed: int, loss: str) -> Results
         "other image's": images + change.roll(1, dims=0),
         "scrambled": images + change.flatten(1)[:, pixels].view_as(change),
         "paper's size": images + PAPER[study].get(name, pooled) / pooled * change,
+        "one factor 0.1": images + 0.1 / pooled * change,  # "size 0.1" is one factor per image
     }
     for size in SIZES:
         resized = rescale_perturbation(images, adversarial, to=size)
