@@ -14,10 +14,12 @@ from unittest.mock import MagicMock
 
 import pytest
 import scipy.optimize
+import scipy.stats
 import torch
 from torch import nn
 
 from blindspots import fit_to_convergence, load_images, nearest_attack
+from blindspots.book.ledger import CLAIMS
 from blindspots.book.stored import load_stored
 from experiments import (
     command,
@@ -25,11 +27,13 @@ from experiments import (
     lipschitz,
     lipschitz_methods,
     threads,
+    trainings,
     transfer,
     units,
 )
 
 FOLDER = Path(command.__file__).parent
+DEEP_ALONE = "pockets", "smoothness"  # claims about deep networks
 
 
 def made(module, tmp_path, *options):
@@ -137,6 +141,39 @@ def test_transfer(tmp_path, monkeypatch, sweep_options):
         assert row["attacked"] == 2 and keys(row) == keys(stored["attacks"][0])
         own = list(few).index(row["name"])
         assert row["error"]["adversarial"][own] == 1 and row["error"]["clean"][own] == 0
+
+
+@pytest.mark.slow
+def test_trainings(tmp_path, monkeypatch, sweep_options):
+    monkeypatch.setattr(trainings, "FOUND_ON", trainings.RARE_ON)
+    monkeypatch.setattr(trainings, "IMAGES", {"finding": 2, "rare": 2, "smoothness": 2})
+    monkeypatch.setattr(trainings, "DRAWS", 2)
+    found = made(trainings, tmp_path, *sweep_options)
+    (row,) = found["trainings"]
+    assert (row["data"], row["seed"]) == ("digits", 0)
+    for claim, values in row["values"].items():
+        rule = CLAIMS[claim].rule
+        assert list(values) == [*(trainings.DEEP if claim in DEEP_ALONE else trainings.RARE_ON)]
+        assert all(0 <= value <= (100 if rule.unit == "%" else 2) for value in values.values())
+
+
+@pytest.mark.slow
+def test_trainings_measure_what_their_rules_ask_for(generator):
+    """On an affine network: the way out is known, and noise as long leads out by a known chance."""
+    weight = torch.randn(2, 16, generator=generator)
+    affine = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False)).eval()
+    affine[1].weight.data = weight
+    start = torch.rand(64, 1, 4, 4, generator=generator)
+    labels = affine(start).argmax(dim=1)
+    normal = (weight[0] - weight[1]).view(1, 4, 4)
+    away = (affine(start) @ torch.tensor([1.0, -1.0])) / normal.norm()
+    end = start - 1.01 * away.view(-1, 1, 1, 1) * normal / normal.norm()
+    # A direction on the unit sphere of 16 dimensions of which one coordinate exceeds 1 / k.
+    for k in (2.0, 4.0):
+        tail = scipy.stats.beta.sf(1 / (1.01 * k) ** 2, 1 / 2, 15 / 2) / 2
+        error = trainings.noise_error(affine, start, start + k * (end - start), labels, generator)
+        spread = 100 * (tail / trainings.DRAWS / len(start)) ** 0.5
+        assert abs(error - 100 * tail) < 5 * spread
 
 
 @pytest.mark.slow

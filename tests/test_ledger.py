@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import torch
 
+from blindspots import seed_interval
 from blindspots.book import ledger
 from blindspots.book.ledger import (
     CLAIMS,
@@ -155,6 +156,41 @@ def test_where_numbers_come_from_is_said(glued):
     content = json.loads(glued["claim_models"])
     assert content["origin"] == "stored (2026-11-23, MNIST, 5 seeds)"
     assert content["paper"] == [4.5, 4.5]
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """Three of two networks, on one data set."""
+    rows = [
+        {"data": "mnist", "seed": seed, "values": {"very-close": {"a": 20.0 + seed, "b": 10.0}}}
+        for seed in range(3)
+    ]
+    stored = {"date": "2026-11-27", "data": "MNIST", "seeds": 3, "trainings": rows}
+    monkeypatch.setattr(ledger, "load_stored", lambda name: stored)
+    return torch.tensor([20.0, 21.0, 22.0])
+
+
+def test_other_trainings_widen_the_interval_and_may_change_the_verdict(glued, trainings):
+    low, high = (end.item() for end in seed_interval(trainings))
+    assert low < 20 and 22 < high < 25  # of the network on which it is hardest
+    for here, judged in (((24.5, 24.6), (low, 24.6)), ((1, 2), (1, high)), ((0, 99), (0, 99))):
+        evidence("very-close", interval=here, data="MNIST")
+        content = json.loads(glued["claim_very-close"])
+        assert content["interval"] == pytest.approx(judged)
+        assert content["trainings"] == pytest.approx((low, high))
+        origin = "computed in this build, and stored (2026-11-27, MNIST, 3 seeds)"
+        assert content["origin"] == origin
+    trainings = ledger.load_stored("trainings")["trainings"]
+    assert evidence("very-close", interval=(1, 2), data="MNIST") == "holds"
+    trainings[0]["values"]["very-close"]["b"] = 35.0
+    assert evidence("very-close", interval=(1, 2), data="MNIST") == "holds, weaker"
+
+
+def test_trainings_on_other_data_say_nothing(glued, trainings):
+    evidence("very-close", interval=(1, 2), data="digits")
+    content = json.loads(glued["claim_very-close"])
+    assert content["interval"] == [1, 2] and content["trainings"] is None
+    assert content["origin"] == "computed in this build"
 
 
 def test_a_theorem_is_no_verdict_and_its_violation_no_evidence(glued):

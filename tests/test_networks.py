@@ -1,5 +1,6 @@
 import pytest
 import torch
+from sklearn.kernel_ridge import KernelRidge
 from torch import nn
 
 from blindspots import (
@@ -8,10 +9,12 @@ from blindspots import (
     correctly_classified,
     error_rate,
     evaluate,
+    load_images,
     margin,
     mlp,
     predict,
 )
+from blindspots.networks import KernelMachine
 
 
 def test_mlp_is_the_formula(generator):
@@ -96,3 +99,16 @@ def test_margin_is_right_when_all_other_logits_are_negative():
     assert margin(logits, targets, rivals).tolist() == [-2.0, -3.0]
     rivals[0, 0] = False
     assert margin(logits, targets, rivals).tolist() == [-6.0, -3.0]
+
+
+def test_kernel_machine_is_ridge_regression():
+    """As scikit-learn's, on the same kernel."""
+    train = load_images(split="train")[:300]
+    test = load_images(split="test").images[:50]
+    machine = KernelMachine(train, ridge=0.1)
+    gamma = 1 / torch.cdist(*[train.images.flatten(1)] * 2).median().item() ** 2
+    ours = KernelRidge(alpha=0.1, kernel="rbf", gamma=gamma)
+    ours.fit(train.images.flatten(1).double(), nn.functional.one_hot(train.labels).double())
+    expected = torch.as_tensor(ours.predict(test.flatten(1).double()))
+    assert torch.allclose(machine(test).double(), expected, atol=1e-3)
+    assert not machine.training

@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Float
 from scipy import stats
 
+from blindspots.book.stored import load_stored
 from blindspots.book.words import Number, glue
 from blindspots.intervals import CONFIDENCE, seed_interval
 
@@ -180,6 +181,8 @@ class Evidence:
         origin: computed in this build, or stored, when, on which data, over how many seeds.
         verdict: by the claim's rule or theorem.
         interval: in which the measured quantity lies; None where a theorem decides.
+        trainings: the same over several stored trainings, which the interval holds; None where none
+            are stored, or the seeds are in the interval already.
         paper: the same of the paper's own numbers; None if it prints none.
         negative: a known negative; None where a theorem decides.
         testable: whether the numbers mean anything for the claim.
@@ -190,6 +193,7 @@ class Evidence:
     origin: str
     verdict: Verdict | Proven
     interval: tuple[float, float] | None = None
+    trainings: tuple[float, float] | None = None
     paper: tuple[float, float] | None = None
     negative: Negative | None = None
     testable: bool = True
@@ -204,6 +208,7 @@ def record(
     negative: tuple[str, Sequence[Number]],
     paper: Sequence[Number] | None = None,
     stored: Mapping[str, Any] | None = None,
+    data: str | None = None,
     testable: bool = True,
 ) -> Verdict:
     """Judge a claim by its rule, and leave verdict and evidence to the book's ledger.
@@ -216,6 +221,8 @@ def record(
         negative: what is known not to have the property, and the interval of the same quantity.
         paper: both ends of what the paper's own numbers give, if it prints any.
         stored: the stored results that the numbers come from, if they were not computed here.
+        data: on which networks were trained here, once each. If more trainings on it are stored,
+            the interval grows until it holds theirs.
         testable: False if the numbers say nothing of the claim, for want of data.
 
     Returns:
@@ -228,12 +235,17 @@ def record(
     >>> record("near", ours="99 %", control="2 %", interval=(97, 99.5), negative=("noise", (1, 3)))
     'holds'
     """
+    several, source = None, origin(stored)
+    if data is not None and (several := trainings_interval(name, data)):
+        source += f", and {origin(load_stored('trainings') | {'data': data})}"
+    both = [_ends(interval), *([several] if several else [])]
     evidence = Evidence(
         ours=ours,
         control=control,
-        origin=origin(stored),
+        origin=source,
         verdict="undecided",
-        interval=_ends(interval),
+        interval=(min(low for low, _ in both), max(high for _, high in both)),
+        trainings=several,
         paper=None if paper is None else _ends(paper),
         negative=Negative(negative[0], *_ends(negative[1])),
         testable=testable,
@@ -263,6 +275,31 @@ def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Pr
     decided = _judged(name, evidence)
     _leave(name, replace(evidence, verdict=decided))
     return decided  # type: ignore[return-value]  # a theorem's, as there is no interval
+
+
+def trainings_interval(name: str, data: str) -> tuple[float, float] | None:
+    """Bound the mean of a claim's quantity over all trainings, from the stored ones.
+
+    Of each training the network counts on which the claim has it hardest.
+
+    Args:
+        name: a key of `CLAIMS`.
+        data: a data set, by its name.
+
+    Returns:
+        Both ends; None if no training on it is stored.
+
+    >>> trainings_interval("found", "MNIST")
+    (100.0, 100.0)
+    """
+    rule = CLAIMS[name].rule
+    rows = [r for r in load_stored("trainings")["trainings"] if r["data"] == data.lower()]
+    if rule is None or not rows:
+        return None
+    hardest = min if rule.upwards else max
+    values = torch.tensor([hardest(row["values"][name].values()) for row in rows])
+    low, high = (end.item() for end in seed_interval(values))
+    return (max(low, 0.0), min(high, 100.0)) if rule.unit == "%" else (low, high)
 
 
 def origin(stored: Mapping[str, Any] | None) -> str:

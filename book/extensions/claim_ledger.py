@@ -18,6 +18,7 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
 from blindspots.book.ledger import CLAIMS, read_records
+from blindspots.book.stored import load_stored
 
 LEDGER = "ledger"  # the document with the sections
 COUNTED = {  # one, and several
@@ -157,7 +158,11 @@ def judged(claim, evidence):
         yield "Theorem", claim.why
         return
     yield "Rule", f"{rule.words()} {claim.why}"
-    yield "Measured", rule.written(*evidence.interval)
+    measured = rule.written(*evidence.interval)
+    if evidence.trainings:
+        seeds, ends = load_stored("trainings")["seeds"], rule.written(*evidence.trainings)
+        measured += f", wide enough for {seeds} stored trainings: {ends}"
+    yield "Measured", measured
     flips = [
         f"{flip.verdict} with a threshold {'above' if flip.moved > flip.present else 'below'} "
         f"{rule.written(flip.moved)} in place of {rule.written(flip.present)}"
