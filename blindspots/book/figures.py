@@ -53,7 +53,7 @@ def image_grid(
     titles = titles or [""] * len(images)
     for axis, image, title in zip(axes.flat, images, titles, strict=False):
         _show(axis, image, title, signed=signed)
-    return _finished(figure)
+    return finished(figure)
 
 
 def row_grid(rows: Mapping[str, Float[Tensor, "n c h w"]]) -> Figure:
@@ -66,7 +66,7 @@ def row_grid(rows: Mapping[str, Float[Tensor, "n c h w"]]) -> Figure:
         line[0].text(-0.15, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
         for axis, image in zip(line, images, strict=False):
             _show(axis, image)
-    return _finished(figure)
+    return finished(figure)
 
 
 def perturbation_grid(
@@ -96,7 +96,7 @@ def perturbation_grid(
         line[0].set_ylabel(name, fontsize=9)
         for axis, picture, title in zip(line, pictures, titles, strict=True):
             _show(axis, picture, title, signed=pictures is difference, limit=1.0)
-    return _finished(figure)
+    return finished(figure)
 
 
 def prediction_panel(
@@ -129,7 +129,7 @@ def prediction_panel(
     axis.bar(classes, probabilities.tolist(), color=colors)
     axis.set(ylim=(0, 1), xlabel="class", ylabel="probability", xticks=classes)
     axis.spines[["top", "right"]].set_visible(False)
-    return _finished(figure)
+    return finished(figure)
 
 
 def search_curve(
@@ -147,7 +147,7 @@ def search_curve(
             axis.scatter(*zip(*points, strict=True), color=color, marker=marker, label=name)
     axis.set(xscale="log", xlabel="penalty", ylabel="distortion", ylim=(0, None))
     axis.legend()
-    return _finished(figure)
+    return finished(figure)
 
 
 def search_path(
@@ -178,7 +178,7 @@ def search_path(
     left.set(xscale="log", xlabel="penalty", ylabel="distortion")
     right.set(xlabel="margin (target predicted to the left of 0)", ylabel="loss")
     right.axvline(0, color="black", linewidth=1)
-    return _finished(figure)
+    return finished(figure)
 
 
 def cost_plot(
@@ -224,7 +224,7 @@ def cost_plot(
         for name, (marker, color) in styles.items()
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
-    return _finished(figure)
+    return finished(figure)
 
 
 def distortion_histogram(
@@ -250,7 +250,7 @@ def distortion_histogram(
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.text(1, 0.9, name, transform=axis.transAxes, ha="right", va="top", fontsize=10)
     axes[-1, 0].set_xlabel("distortion")
-    return _finished(figure)
+    return finished(figure)
 
 
 def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlabel: str) -> Figure:
@@ -262,7 +262,7 @@ def dot_plot(rows: Sequence[str], series: Mapping[str, Sequence[float]], *, xlab
     axis.set(xlabel=xlabel, xlim=(0, None), ylim=(len(rows) - 0.5, -0.5))
     axis.grid(visible=False, axis="x")
     axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    return _finished(figure)
+    return finished(figure)
 
 
 def heat_maps(
@@ -302,7 +302,7 @@ def heat_maps(
         axis.set_yticks(range(len(sources)), sources, fontsize=8)
     for axis in axes[:, 1:].flat:
         axis.set_yticks([])
-    return _finished(figure)
+    return finished(figure)
 
 
 def interval_plot(
@@ -337,7 +337,7 @@ def interval_plot(
     axis.set_yticks(at, rows, fontsize=8)
     axis.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
     axis.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
-    return _finished(figure)
+    return finished(figure)
 
 
 def null_histograms(
@@ -350,7 +350,7 @@ def null_histograms(
         axis.axvline(value, color=RED, linewidth=2.5, label=observed)
         axis.set(xlabel=xlabel, yticks=[], title=title)
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center")
-    return _finished(figure)
+    return finished(figure)
 
 
 def scatter(
@@ -383,7 +383,7 @@ def scatter(
     if yscale == "log":
         axis.yaxis.set_major_formatter("{x:g}")
     axis.legend(markerscale=(26 / size) ** 0.5)
-    return _finished(figure)
+    return finished(figure)
 
 
 def curves(
@@ -417,7 +417,7 @@ def curves(
     if yscale == "log":
         axis.yaxis.set_major_formatter("{x:g}")
     figure.legend(loc="outside lower center", ncols=2, fontsize=8)
-    return _finished(figure)
+    return finished(figure)
 
 
 def table(
@@ -533,7 +533,7 @@ def _show(
         axis.imshow(pixels.numpy(), cmap="gray_r", vmin=0, vmax=1)
 
 
-def _finished(figure: Figure) -> Figure:
+def finished(figure: Figure) -> Figure:
     """Closed for pyplot, so that a notebook shows it once, as the value of its cell."""
     plt.close(figure)
     return figure
