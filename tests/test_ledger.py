@@ -103,10 +103,12 @@ def beyond(rule, far):
 
 def evidence(name, **changed):
     if CLAIMS[name].rule is None:
-        return record_theorem(name, **{"ours": "0", "control": "0", "violations": 0} | changed)
+        words = {"found": "None.", "ours": "0", "control": "0"}
+        return record_theorem(name, **words | {"violations": 0} | changed)
     rule = CLAIMS[name].rule
     common = {"interval": beyond(rule, True), "negative": ("noise", beyond(rule, False))}
-    return record(name, **{"ours": "1 %", "control": "0 %"} | common | changed)
+    words = {"found": "One was found.", "ours": "1 %", "control": "0 %"}
+    return record(name, **words | common | changed)
 
 
 def all_records(glued):
@@ -199,9 +201,9 @@ def test_a_theorem_is_no_verdict_and_its_violation_no_evidence(glued):
     with pytest.raises(ValueError, match="3 violations of what decides dense"):
         evidence("dense", violations=3)
     with pytest.raises(ValueError, match="a theorem decides dense: use record_theorem"):
-        record("dense", ours="", control="", interval=(0, 1), negative=("", (0, 1)))
+        record("dense", found="", ours="", control="", interval=(0, 1), negative=("", (0, 1)))
     with pytest.raises(ValueError, match="a rule decides models: use record"):
-        record_theorem("models", ours="", control="", violations=0)
+        record_theorem("models", found="", ours="", control="", violations=0)
     assert not {c.proven for c in CLAIMS.values()} & {*get_args(Verdict)}
 
 
@@ -244,7 +246,7 @@ def test_evidence_without_a_claim_is_refused(glued):
     with pytest.raises(ValueError, match="there is no claim 'unheard-of': use one of units"):
         read_records(documents)
     with pytest.raises(ValueError, match="there is no claim"):
-        record("unheard-of", ours="", control="", interval=(0, 1), negative=("", (0, 1)))
+        record("unheard-of", found="", ours="", control="", interval=(0, 1), negative=("", (0, 1)))
 
 
 @pytest.mark.parametrize(

@@ -176,6 +176,7 @@ class Evidence:
     """What a chapter found out about a claim.
 
     Attributes:
+        found: what was found, with its direction, in one sentence.
         ours: our numbers, as a phrase.
         control: what became of the control, as a phrase.
         origin: computed in this build, or stored, when, on which data, over how many seeds.
@@ -188,6 +189,7 @@ class Evidence:
         testable: whether the numbers mean anything for the claim.
     """
 
+    found: str
     ours: str
     control: str
     origin: str
@@ -202,6 +204,7 @@ class Evidence:
 def record(
     name: str,
     *,
+    found: str,
     ours: str,
     control: str,
     interval: Sequence[Number],
@@ -215,6 +218,7 @@ def record(
 
     Args:
         name: a key of `CLAIMS`.
+        found: what was found, with its direction, in one sentence for those who read no more.
         ours: our numbers, with their intervals, as a phrase.
         control: what became of the control, as a phrase.
         interval: both ends of the interval of the rule's quantity.
@@ -232,7 +236,9 @@ def record(
         ValueError: if there is no such claim; if a theorem decides it; if an interval is none; or
             if the rule lets the known negative pass, so that it distinguishes nothing.
 
-    >>> record("near", ours="99 %", control="2 %", interval=(97, 99.5), negative=("noise", (1, 3)))
+    >>> found = "Nearly all images have one."
+    >>> numbers = {"interval": (97, 99.5), "negative": ("noise", (1, 3))}
+    >>> record("near", found=found, ours="99 %", control="2 %", **numbers)
     'holds'
     """
     several, source = None, origin(stored)
@@ -240,6 +246,7 @@ def record(
         source += f", and {origin(load_stored('trainings') | {'data': data})}"
     both = [_ends(interval), *([several] if several else [])]
     evidence = Evidence(
+        found=found,
         ours=ours,
         control=control,
         origin=source,
@@ -255,13 +262,14 @@ def record(
     return verdict  # type: ignore[return-value]  # a rule's, as there is an interval
 
 
-def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Proven:
+def record_theorem(name: str, *, found: str, ours: str, control: str, violations: int) -> Proven:
     """Check that nothing contradicts a theorem, and leave its answer to the book's ledger.
 
     The check is a test of our code, not of the claim.
 
     Args:
         name: a key of `CLAIMS`, of a claim that a theorem decides.
+        found: what was found, in one sentence.
         ours: our numbers, as a phrase.
         control: what became of the control, as a phrase.
         violations: how often the computation contradicts the theorem.
@@ -271,7 +279,7 @@ def record_theorem(name: str, *, ours: str, control: str, violations: int) -> Pr
     """
     if violations:
         raise ValueError(f"{violations} violations of what decides {name}: the code is wrong")
-    evidence = Evidence(ours=ours, control=control, origin=HERE, verdict="undecided")
+    evidence = Evidence(found=found, ours=ours, control=control, origin=HERE, verdict="undecided")
     decided = _judged(name, evidence)
     _leave(name, replace(evidence, verdict=decided))
     return decided  # type: ignore[return-value]  # a theorem's, as there is no interval
@@ -456,6 +464,7 @@ def record_table(
     wide = bool(width > WIDEST)
     record(
         name,
+        found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run.",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
         f"{0.05 * len(printed):.1f} outside; bands of ± {100 * width:.0f} % in the median{listed}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",

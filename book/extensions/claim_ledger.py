@@ -93,7 +93,8 @@ class FillIn(SphinxPostTransform):
     def found(self, name):
         claim, (document, evidence) = CLAIMS[name], self.records()[name]
         verdict = nodes.paragraph("", "", badge(evidence.verdict))
-        verdict += nodes.Text(f" {evidence.origin}")
+        verdict += nodes.Text(f" {evidence.found} ")
+        verdict += nodes.emphasis(text=f"{evidence.origin[0].upper()}{evidence.origin[1:]}.")
         fields = nodes.field_list()
         for title, body in (
             ("The paper", nodes.Text(f"{claim.words} ({claim.source})")),
@@ -112,7 +113,13 @@ class FillIn(SphinxPostTransform):
         rows = [
             (
                 self.link(LEDGER, f"row-{name}", CLAIMS[name].title),
-                nodes.inline("", "", badge(evidence.verdict), nodes.Text(f" {place(evidence)}")),
+                nodes.inline(
+                    "",
+                    "",
+                    badge(evidence.verdict),
+                    nodes.Text(f" {evidence.found} "),
+                    nodes.emphasis(text=place(evidence)),
+                ),
                 self.link(document, f"claim-{name}", self.title(document)),
             )
             for name, (document, evidence) in records.items()
@@ -125,7 +132,7 @@ class FillIn(SphinxPostTransform):
         ]
         total = f"Of {len(records)} statements and tables {', '.join(said[:-1])}, and {said[-1]}."
         table = make_table(
-            ("Claim", "Verdict, and where its numbers are from", "Evidence in"), rows
+            ("Claim", "What we found, and where the numbers are from", "Evidence in"), rows
         )
         return [nodes.paragraph(text=total), table]
 
