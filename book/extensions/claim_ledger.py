@@ -87,7 +87,7 @@ class FillIn(SphinxPostTransform):
             raise ValueError(f"{self.env.docname} has a note on {name}, recorded in {document}")
         text = nodes.paragraph("", "In the ledger: ")
         text += [self.link(LEDGER, f"row-{name}", CLAIMS[name].title), nodes.Text(" ")]
-        text += badge(evidence.verdict)
+        text += [badge(evidence.verdict), nodes.emphasis(text=f" {evidence.origin}")]
         return nodes.container("", text, ids=[f"claim-{name}"], classes=["claim-note"])
 
     def found(self, name):
