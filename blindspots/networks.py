@@ -109,6 +109,7 @@ class KernelMachine(nn.Module):
         return (-(apart / self.width).square()).exp()
 
     def forward(self, images: Float[Tensor, "n *shape"]) -> Float[Tensor, "n k"]:
+        """Give the scores of all classes."""
         return self.kernel(images) @ self.weights
 
 

@@ -49,6 +49,8 @@ def as_executed(file):
     outputs = []
     for cell in cells:
         data = {"image/png": PNG} if "mystnb" in cell.metadata else {"text/html": "<p>table</p>"}
+        if "sketch" in cell.metadata.get("tags", []):
+            data = {"image/svg+xml": "<svg/>"}
         made = nbformat.v4.new_output("execute_result", data=data, execution_count=1)
         outputs.append([made] if cell.cell_type == "code" else [])
     code = "\n".join(c.source for c in cells if c.cell_type == "code")
@@ -107,6 +109,11 @@ def test_deck_says_what_the_marked_cells_say(file, decks):
                 allowed |= set(words(build_slides.CLAIMS[name].title))
     deck = Deck(decks[file.stem].read_text(encoding="utf-8"))
     assert set(words(" ".join(deck.said))) <= allowed
+
+
+def test_sketches_are_shown_with_their_caption(decks):
+    shown = [p.read_text() for p in decks.values() if "data:image/svg+xml;base64," in p.read_text()]
+    assert len(shown) == 2 and all("figcaption><strong>" in page for page in shown)
 
 
 def test_decks_show_no_markup_and_load_nothing_from_elsewhere(decks):

@@ -325,13 +325,17 @@ def output_html(output: Any, cell: Any, glued: Mapping[str, str]) -> str:
     if output.output_type == "stream":
         return f"<pre>{html.escape(output.text)}</pre>" if output.name == "stdout" else ""
     data = output.get("data", {})
-    if "image/png" in data:
+    if "image/png" in data or "image/svg+xml" in data:
         book = cell.metadata["mystnb"]
-        picture = data["image/png"].replace("\n", "")
+        if "image/png" in data:
+            picture = data["image/png"].replace("\n", "")
+            address, tall = f"data:image/png;base64,{picture}", is_tall(picture)
+        else:
+            drawn = base64.b64encode(data["image/svg+xml"].encode()).decode()
+            address, tall = f"data:image/svg+xml;base64,{drawn}", False
         caption = parser().renderInline(fill(book["figure"]["caption"], glued))
         return (
-            f"<figure{' class=tall' if is_tall(picture) else ''}>"
-            f'<img src="data:image/png;base64,{picture}" '
+            f'<figure{" class=tall" if tall else ""}><img src="{address}" '
             f'alt="{html.escape(book["image"]["alt"])}"><figcaption>{caption}</figcaption></figure>'
         )
     if "text/html" in data:

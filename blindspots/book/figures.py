@@ -534,7 +534,7 @@ def _show(
 
 
 def finished(figure: Figure) -> Figure:
-    """Closed for pyplot, so that a notebook shows it once, as the value of its cell."""
+    """Keep it from pyplot, so that a notebook shows it once, as the value of its cell."""
     plt.close(figure)
     return figure
 
