@@ -41,6 +41,24 @@ def percent(share: Number, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
+def at_least(share: Number, digits: int = 1) -> str:
+    """Write the least of several shares; nothing is more than all.
+
+    >>> at_least(0.987), at_least(1.0)
+    ('at least 98.7 %', '100 %')
+    """
+    return f"at least {percent(share, digits)}" if share < 1 else "100 %"
+
+
+def at_least_of(count: int, total: int) -> str:
+    """Write the least of several counts out of the same total.
+
+    >>> at_least_of(430, 433), at_least_of(433, 433)
+    ('at least 430 of 433', 'all 433')
+    """
+    return f"at least {count} of {total}" if count < total else f"all {total}"
+
+
 def interval(ends: Iterable[Number], style: str = ".2f") -> str:
     """Write an interval in brackets, each end in the style of a format string.
 
