@@ -1,0 +1,85 @@
+"""Captions: the claim first, and where the numbers come from."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from blindspots.book.stored import load_stored
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "book" / "extensions"))
+
+import caption_sources  # noqa: E402
+
+CHAPTERS = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
+# Cells that use a name which also stands for something stored elsewhere in their chapter.
+SAME_NAMES = {
+    "finding_blind_spots": ("nearness_of", "way", "shortcuts", "mean over images"),
+    "spectral_bounds": ("radii", "sandwich", "outcome"),
+    "units_and_directions": ("spectra", "dictionaries", "result.pvalue", "row_names"),
+}
+
+
+def code_cells(file):
+    cells = nbformat.read(file, as_version=4).cells
+    return [c for c in cells if c.cell_type == "code" and "%pip" not in c.source]
+
+
+def stored_cells(cells):
+    """Which cells end in a value that may come from stored results: an upper bound, by names."""
+    come_from, found = {}, []
+
+    def sources(node):
+        names = set()
+        for part in ast.walk(node):
+            if isinstance(part, ast.Call) and getattr(part.func, "id", "") == "load_stored":
+                names.add(part.args[0].value)
+            elif isinstance(part, ast.Name):
+                names |= come_from.get(part.id, set())
+        return names
+
+    for cell in cells:
+        body = ast.parse(cell.source).body
+        for statement in body:
+            used = sources(statement)
+            if isinstance(statement, ast.FunctionDef):
+                come_from[statement.name] = used
+            for part in ast.walk(statement):
+                if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+                    come_from[part.id] = come_from.get(part.id, set()) | used
+        last = body[-1] if body else None
+        found.append(sources(last) if isinstance(last, ast.Expr) else set())
+    return found
+
+
+@pytest.mark.parametrize("file", CHAPTERS, ids=lambda file: file.stem)
+def test_cells_that_draw_stored_results_say_so(file):
+    cells = code_cells(file)
+    for cell, names in zip(cells, stored_cells(cells), strict=True):
+        tags = cell.metadata.get("tags", [])
+        tagged = {tag.removeprefix("stored-") for tag in tags if tag.startswith("stored-")}
+        assert tagged <= names
+        shows = "remove-cell" not in tags and "glue(" not in cell.source[:6]
+        if names and shows and not tagged:
+            known = SAME_NAMES.get(file.stem, ())
+            assert any(word in cell.source for word in known), cell.source
+        for name in tagged:
+            assert load_stored(name)["date"]
+
+
+@pytest.mark.parametrize("file", CHAPTERS, ids=lambda file: file.stem)
+def test_captions_begin_with_their_claim(file):
+    for cell in code_cells(file):
+        if figure := cell.metadata.get("mystnb", {}).get("figure"):
+            assert re.match(r"\*\*[^*]+[.?]\*\* ", figure["caption"]), figure["name"]
+
+
+def test_sources_are_named():
+    stored = load_stored("transfer")
+    said = caption_sources.source(["cell", "tag_hide-input", "tag_stored-transfer"])
+    assert said == f"MNIST, stored on {stored['date']}"
+    assert caption_sources.source(["cell"]).endswith(", this build")
