@@ -131,6 +131,30 @@ def test_interval_plot_shades_a_zone():
     assert zone.get_x() == 1.5 and zone.get_width() == 1
 
 
+def test_interval_plot_has_a_line_and_a_name_for_each_section():
+    rows, ends = ["x", "y", "z"], ([1, 2, 3], [3, 5, 6])
+    figure = figures.interval_plot(
+        rows, ends, {"a": [2, 3, 4]}, xlabel="", sections=["one", "two", "two"]
+    )
+    (axis,) = figure.axes
+    assert [t.get_text() for t in axis.texts] == ["one", "two"]
+    at = [y for _, y in axis.collections[-1].get_offsets()]
+    lines = [line.get_ydata()[0] for line in axis.lines]
+    assert lines[0] < axis.texts[0].get_position()[1] < at[0] < lines[1] < at[1] < at[2]
+    with pytest.raises(ValueError, match="3 rows need as many sections, got 1"):
+        figures.interval_plot(rows, ends, {"a": [2, 3, 4]}, xlabel="", sections=["one"])
+
+
+def test_cost_plot_has_a_colour_per_library_and_a_shape_per_attack():
+    settings = [("us", "a", 1.0, 1.0)] + [
+        (library, attack, 2.0, 1.01) for library in ("A", "B") for attack in ("x", "y")
+    ]
+    figure = figures.cost_plot({"": settings}, ours="us", xlabel="", ylabel="")
+    _, *handles = figure.legends[0].legend_handles
+    look = {(h.get_color(), h.get_marker()) for h in handles}
+    assert len(look) == 4 == len({c for c, _ in look}) * len({m for _, m in look})
+
+
 def test_controls_are_grey_and_dashed():
     figure = figures.curves(
         {"real": ([1, 2], [3, 4]), "noise": ([1, 2], [0, 0])},
@@ -220,14 +244,12 @@ def test_flipbook_links_the_slider_to_described_pictures(monkeypatch):
         figures.flipbook(pages[:2], labels=["1"], alts=["one"], name="n", caption="")
 
 
-def test_search_path_numbers_the_penalties_and_colours_the_successes():
-    figure = figures.search_path([1.0, 10.0, 3.0], [0.3, 0.1, 0.2], [-2.0, 3.0, -0.1], [0.1, 4, 1])
-    left, right = figure.axes
-    assert [text.get_text() for text in left.texts] == ["1", "2", "3"]
-    crowded = figures.search_path([1.0, 10.0, 1.01], [1.0] * 3, [-1.0] * 3, [1.0] * 3)
-    assert [text.get_text() for text in crowded.axes[1].texts] == ["1", "2"]
-    assert right.collections[0].get_offsets().tolist() == [[-2.0, 0.1], [3.0, 4.0], [-0.1, 1.0]]
-    colors = [to_hex(color) for color in left.collections[0].get_facecolors()]
+def test_search_path_keeps_the_order_and_colours_the_successes():
+    figure = figures.search_path([1.0, 10.0, 3.0], [-2.0, 3.0, -0.1], [0.1, 4, 1])
+    tries, losses = (axis.collections[0] for axis in figure.axes)
+    assert tries.get_offsets().tolist() == [[1, 1.0], [2, 10.0], [3, 3.0]]
+    assert losses.get_offsets().tolist() == [[-2.0, 0.1], [3.0, 4.0], [-0.1, 1.0]]
+    colors = [to_hex(color) for color in tries.get_facecolors()]
     assert colors == [figures.RED, figures.BLUE, figures.RED]
 
 

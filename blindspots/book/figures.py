@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, product
 from typing import Any, Literal
@@ -151,33 +150,25 @@ def search_curve(
 
 
 def search_path(
-    penalties: Sequence[float],
-    distortions: Sequence[float],
-    margins: Sequence[float],
-    losses: Sequence[float],
+    penalties: Sequence[float], margins: Sequence[float], losses: Sequence[float]
 ) -> Figure:
-    """Plot the penalties that a search tries, in order: their distortions, and their losses.
+    """Plot the penalties that a search tries, in order, and the losses that it meets.
 
-    A negative margin is a success. The losses are drawn against the margins, so that a vertical
-    line is the decision boundary. Numbers that would cover each other are left out.
+    A negative margin is a success, and red. The losses are drawn against the margins, so that a
+    vertical line is the decision boundary.
     """
-    figure, (left, right) = plt.subplots(2, figsize=(WIDTH, 5.6))
+    figure, (upper, lower) = plt.subplots(2, figsize=(WIDTH, 5.6))
     colors = [RED if margin < 0 else BLUE for margin in margins]
-    orders = [math.log(penalty) for penalty in penalties]
-    numbered = [0]
-    for i, order in enumerate(orders):  # later ones would be written over each other
-        if min(abs(order - orders[j]) for j in numbered) > 0.05 * (max(orders) - min(orders)):
-            numbered.append(i)
-    for axis, x, y in ((left, penalties, distortions), (right, margins, losses)):
+    steps = range(1, len(penalties) + 1)
+    for axis, x, y in ((upper, steps, penalties), (lower, margins, losses)):
         axis.plot(x, y, color=GREY, linewidth=0.8, zorder=1)
         axis.scatter(x, y, color=colors, s=26, zorder=2)
-        for i in numbered:
-            place = {"xytext": (5, 5), "textcoords": "offset points"}
-            axis.annotate(str(i + 1), (x[i], y[i]), fontsize=9, annotation_clip=False, **place)
         axis.margins(0.1)
-    left.set(xscale="log", xlabel="penalty", ylabel="distortion")
-    right.set(xlabel="margin (target predicted to the left of 0)", ylabel="loss")
-    right.axvline(0, color="black", linewidth=1)
+    upper.set(yscale="log", xlabel="try", ylabel="penalty", xticks=steps)
+    upper.yaxis.set_major_formatter("{x:g}")
+    upper.yaxis.set_minor_formatter("{x:g}")
+    lower.set(xlabel="margin (target predicted to the left of 0)", ylabel="loss")
+    lower.axvline(0, color="black", linewidth=1)
     return finished(figure)
 
 
@@ -207,7 +198,10 @@ def cost_plot(
     )
     lowest = min(distance for settings in panels.values() for *_, distance in settings) - 0.005
     others = {row[:2]: None for rows in panels.values() for row in rows if row[0] != ours}
-    styles = dict(zip(others, product("os^Dv*", (BLUE, GREY, "black")), strict=False))
+    libraries = dict.fromkeys(library for library, _ in others)
+    colors = dict(zip(libraries, cycle((BLUE, "black", GREY, "#1b7837", "#b35806"))))
+    shapes = dict(zip(dict.fromkeys(attack for _, attack in others), cycle("os^Dv*PX<")))
+    styles = {name: (shapes[name[1]], colors[name[0]]) for name in others}
     for axis, (title, settings) in zip(axes.flat, panels.items(), strict=False):
         line = sorted((cost, distance) for name, _, cost, distance in settings if name == ours)
         axis.plot(*zip(*line, strict=True), color=RED, marker="o", markersize=5, zorder=3)
@@ -313,6 +307,7 @@ def interval_plot(
     xlabel: str,
     band: str = "95 % band",
     zone: tuple[float, float] | None = None,
+    sections: Sequence[str] = (),
 ) -> Figure:
     """Draw a band per row, and markers that lie in it or do not.
 
@@ -322,20 +317,33 @@ def interval_plot(
         series: per name, one value per row; red and filled, then hollow.
         xlabel: what the values are.
         band: what the bands are.
-        zone: a range of the values that is shaded.
+        zone: a range of the values that is shaded, or a line if it has no width.
+        sections: to which part of the figure each row belongs; parts have a line between them.
+
+    Raises:
+        ValueError: if there are sections, but not one per row.
     """
-    figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * len(rows) + 1.2))
-    at = range(len(rows))
+    if sections and len(sections) != len(rows):
+        raise ValueError(f"{len(rows)} rows need as many sections, got {len(sections)}")
+    parts = list(dict.fromkeys(sections))
+    at = [i + 1.2 * (parts.index(sections[i]) + 1 if parts else 0) for i in range(len(rows))]
+    end = at[-1] + 0.5
+    figure, axis = plt.subplots(figsize=(WIDTH, 0.24 * (end + 0.5) + 1.2))
     if zone:
-        axis.axvspan(*zone, color="#eeeeee", zorder=0)
+        axis.axvspan(*zone, facecolor="#eeeeee", edgecolor=GREY, zorder=0)
+    for part in parts:
+        top = at[list(sections).index(part)] - 1.1
+        axis.axhline(top - 0.6, color=GREY, linewidth=0.8)
+        label = {"fontsize": 9, "fontweight": "bold", "va": "center", "ha": "right"}
+        axis.text(-0.02, top, part, transform=axis.get_yaxis_transform(), **label)
     axis.hlines(at, *intervals, color=BLUE, alpha=0.35, linewidth=7, label=band)
     styles = [(RED, "D", RED), ("black", "o", "none")]
     for (name, values), (edge, marker, face) in zip(series.items(), styles, strict=False):
         axis.scatter(
             values, at, s=26, edgecolors=edge, marker=marker, facecolors=face, label=name, zorder=3
         )
-    axis.set_yticks(at, rows, fontsize=8)
-    axis.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    axis.set_yticks(at, rows, fontsize=9)
+    axis.set(xlabel=xlabel, ylim=(end, -0.5))
     axis.legend(loc="lower center", bbox_to_anchor=(0.4, 1), ncols=3)
     return finished(figure)
 
