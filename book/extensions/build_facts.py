@@ -1,7 +1,7 @@
 """What the book says about its own build: when, from what, on what, and how long it took.
 
-A role and two directives leave placeholders, which are filled in when every notebook has run:
-`{minutes}` (of a chapter, or of `training`), `{chapter-table}` and `{build-facts}`.
+Two roles and two directives leave placeholders, which are filled in when every notebook has run:
+`{minutes}` (of a chapter, or of `training`), `{build-data}`, `{chapter-table}` and `{build-facts}`.
 """
 
 import functools
@@ -38,6 +38,16 @@ class BuildFacts(nodes.General, nodes.Element):
 class MinutesRole(SphinxRole):
     def run(self):
         return [Minutes(of=self.text)], []
+
+
+class DataRole(SphinxRole):
+    """The data set of the build."""
+
+    def run(self):
+        data = train_images()
+        height, width = data.images.shape[2:]
+        told = {"MNIST": "MNIST", "digits": "scikit-learn's digits"}.get(data.name, data.name)
+        return [nodes.Text(f"{told}, {height} × {width} pixels")], []
 
 
 class ChapterTableDirective(SphinxDirective):
@@ -203,6 +213,7 @@ def setup(app: Sphinx):
     for node in (Minutes, ChapterTable, BuildFacts):
         app.add_node(node)
     app.add_role("minutes", MinutesRole())
+    app.add_role("build-data", DataRole())
     app.add_directive("chapter-table", ChapterTableDirective)
     app.add_directive("build-facts", BuildFactsDirective)
     app.add_post_transform(FillIn)
