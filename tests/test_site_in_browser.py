@@ -9,6 +9,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -226,6 +227,19 @@ def test_search_finds_a_word_of_a_chapter(visit):
     page.wait_for_selector("#search-results li a")
     found = page.eval_on_selector_all("#search-results li a", "all => all.map(e => e.href)")
     assert any("finding_blind_spots" in address for address in found) and complaints == []
+
+
+def test_sources_are_named_by_author_and_year(visit):
+    page, _ = visit("bibliography.html")
+    labels = page.locator("div.citation > span.label").all_inner_texts()
+    assert len(labels) > 30
+    assert all(re.fullmatch(r"\D+, (19|20)\d\d", label.strip("[]")) for label in labels)
+    links = page.eval_on_selector_all("div.citation p a", "all => all.map(e => e.href)")
+    assert "https://arxiv.org/abs/1312.6199v4" in links
+    assert "https://doi.org/10.23915/distill.00019" in links
+    for chapter in CHAPTERS:
+        text = (SITE / chapter).read_text(encoding="utf-8")
+        assert not re.search(r">\[?[A-Z]\w*\+?\d\d\]?</span>", text), chapter
 
 
 def test_ledger_prints_what_the_rules_give_and_leads_to_the_evidence(visit):
