@@ -242,6 +242,15 @@ def test_sources_are_named_by_author_and_year(visit):
         assert not re.search(r">\[?[A-Z]\w*\+?\d\d\]?</span>", text), chapter
 
 
+def test_words_lead_to_the_glossary_quietly(visit):
+    page, _ = visit("chapters/spectral_bounds.html")
+    word = page.locator("a.glossary-link", has_text="operator norm").first
+    assert word.evaluate("e => getComputedStyle(e).textDecorationStyle") == "dotted"
+    assert word.get_attribute("title").startswith("The most that a linear layer stretches")
+    word.click()
+    page.wait_for_url("**/glossary.html#term-operator-norm")
+
+
 def test_ledger_prints_what_the_rules_give_and_leads_to_the_evidence(visit):
     glued = {}
     for file in (SITE.parent / "jupyter_execute").rglob("*.glue.json"):
