@@ -251,6 +251,16 @@ def test_words_lead_to_the_glossary_quietly(visit):
     page.wait_for_url("**/glossary.html#term-operator-norm")
 
 
+def test_places_of_the_old_reference_lead_on(visit):
+    """It was one page; its places are now entries of the overview."""
+    page, _ = visit("api.html#blindspots.attack.lbfgs.lbfgs_attack")
+    page.locator("[id='blindspots.attack.lbfgs.lbfgs_attack']").click()
+    page.wait_for_url("**/api/attacks.html#blindspots.attack.lbfgs.lbfgs_attack")
+    described = page.locator("dt[id='blindspots.attack.lbfgs.lbfgs_attack'] + dd")
+    used = described.locator("dl.field-list").last.locator("dd").last
+    assert "Finding blind spots" in used.inner_text()
+
+
 def test_ledger_prints_what_the_rules_give_and_leads_to_the_evidence(visit):
     glued = {}
     for file in (SITE.parent / "jupyter_execute").rglob("*.glue.json"):
