@@ -34,6 +34,7 @@ def test_an_entry_is_a_sentence_and_no_list(names, said):
 
 KNOWN = {
     "margin": Entry("term-margin", "A margin."),
+    "rank": Entry("term-rank-of", "A rank."),
     "rank correlation": Entry("term-rank", "A rank correlation."),
     "correlation": Entry("term-correlation", "A correlation."),
     "penalty": Entry("term-penalty", "A penalty."),
@@ -69,6 +70,7 @@ def linked(text):
         ("Margins; penalties; boxes.", ["Margins", "penalties", "boxes"]),
         ("A Rank\nCorrelation.", ["Rank\nCorrelation"]),
         ("A rank correlation, then a correlation.", ["rank correlation", "correlation"]),
+        ("A rank correlation, then a rank.", ["rank correlation", "rank"]),
         ("Projected gradient descent (PGD).", ["Projected gradient descent"]),
         ("Box-constrained, marginal, a sub-margin, boxing.", []),
         ("A twin; once more an adversarial twin.", ["twin"]),

@@ -14,8 +14,8 @@ def load_stored(name: str) -> dict[str, Any]:
     """Load the stored results of an experiment.
 
     Args:
-        name: `"attacks"`, `"lipschitz"`, `"training"`, `"transfer"` or `"units"`, made by
-            `make experiment NAME=attacks` and so on.
+        name: `"attacks"`, `"fair_training"`, `"lipschitz"`, `"robustness"`, `"transfer"` or
+            `"units"`, made by `make experiment NAME=attacks` and so on.
 
     Raises:
         ValueError: if there are no stored results of that name.

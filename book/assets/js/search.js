@@ -31,8 +31,9 @@ document.addEventListener("DOMContentLoaded", () => {
     for (const words of [asked, ...stems, ""]) {
       const text = paragraphs.find((paragraph) => place(paragraph, words) >= 0);
       if (!text) continue;
-      const begin = Math.max(place(text, words) - 120, 0);
-      const end = begin + 240;
+      const at = place(text, words);
+      const begin = at > 120 ? text.indexOf(" ", at - 120) + 1 : 0;
+      const end = begin + 240 < text.length ? text.lastIndexOf(" ", begin + 240) : text.length;
       const summary = document.createElement("p");
       summary.className = "context";
       summary.textContent =
