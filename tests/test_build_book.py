@@ -1,13 +1,18 @@
+import ast
 import errno
+import re
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 import tools.build_book
 from blindspots import load_images
+from blindspots.book.stored import load_stored
 from book.extensions import build_facts
+from book.extensions.api_pages import read_code
 
 
 @pytest.fixture
@@ -53,6 +58,35 @@ def test_the_build_depends_on_the_data_and_on_all_that_the_chapters_import(
 def test_durations_are_readable():
     durations = [build_facts.duration(seconds) for seconds in (0.2, 45, 89, 90, 200)]
     assert durations == ["1 second", "45 seconds", "89 seconds", "1.5 minutes", "3.3 minutes"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0, "1 second"), (0.6, "1 second"), (1.4, "1 second"), (1.6, "2 seconds"), (95, "95 seconds")],
+)
+def test_one_second_is_no_plural(seconds, said):
+    assert build_facts.in_seconds(seconds) == said
+
+
+def test_stored_runs_say_when_and_on_what_they_were_made():
+    runs = dict(build_facts.stored_runs())
+    assert len(runs) >= 6
+    stored = load_stored("transfer")
+    assert runs["transfer"].startswith(f"{stored['date']}, MNIST, {stored['seeds']} seeds; ")
+    day = r"\d{4}-\d\d-\d\d"
+    protocol = rf"protocol [0-9a-f]{{7,}} of {day}|no protocol recorded"
+    for name, made in runs.items():
+        assert re.fullmatch(rf"{day}, \w+, (1 seed|[2-9] seeds); ({protocol})", made), name
+
+
+def test_every_stored_run_is_shown_in_a_chapter():
+    folder = Path(__file__).resolve().parent.parent / "book" / "chapters"
+    shown = [build_facts.loaded(read_code(file)) for file in folder.glob("*.ipynb")]
+    assert set().union(*shown) == set(build_facts.names_of_stored())
+
+
+def test_only_loading_counts_as_showing():
+    assert build_facts.loaded(ast.parse('a = load_stored("one")\nload("two")')) == {"one"}
 
 
 def test_commit_without_git(monkeypatch):

@@ -9,6 +9,7 @@ import functools
 import http.server
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -221,11 +222,88 @@ def test_cells_of_a_matrix_show_their_images(visit, protocol):
     assert complaints == []
 
 
-def test_search_finds_a_word_of_a_chapter(visit):
-    page, complaints = visit("search.html?q=distortion")
+WANTED = {
+    "Table 1": {"chapters/networks.html", "chapters/finding_blind_spots.html"},
+    "Table 2": {"chapters/transfer_hyperparameters.html"},
+    "Table 3": {"chapters/transfer_training_sets.html"},
+    "table 4": {"chapters/transfer_training_sets.html"},
+    "Table 5": {"chapters/spectral_bounds.html"},
+    "section 4.3": {"chapters/spectral_bounds.html"},
+    "adversarial training": {"chapters/training_on_blind_spots.html"},
+    "weight decay": {"glossary.html", "chapters/networks.html"},
+    "PGD": {"chapters/training_on_blind_spots.html"},
+    "certified radius": {"chapters/spectral_bounds.html"},
+    "yardstick": {"glossary.html"},
+    "lbfgs_attack": {"api/attacks.html"},
+}
+
+
+def results(page):
+    """Pages found, the best first, and the excerpts beside them."""
     page.wait_for_selector("#search-results li a")
-    found = page.eval_on_selector_all("#search-results li a", "all => all.map(e => e.href)")
-    assert any("finding_blind_spots" in address for address in found) and complaints == []
+    page.wait_for_load_state("networkidle")
+    found = page.eval_on_selector_all(
+        "#search-results li a", "all => all.map(e => e.getAttribute('href').split('#')[0])"
+    )
+    return found, page.locator("#search-results p.context").all_inner_texts()
+
+
+@pytest.mark.parametrize("query", WANTED)
+def test_search_puts_first_what_a_reader_wants(visit, query):
+    page, complaints = visit(f"search.html?q={query.replace(' ', '+')}")
+    found, excerpts = results(page)
+    assert found[0] in WANTED[query] and complaints == []
+    assert len(excerpts) >= 2
+    for excerpt in excerpts:
+        assert not re.search(r"^(from|import) \w|\bimport |Contents|Show code|\\\(", excerpt)
+
+
+def test_search_by_keyboard_from_a_chapter(visit):
+    page, _ = visit("chapters/networks.html")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("Table 2")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/search.html?q=Table+2")
+    assert results(page)[0][0] == "chapters/transfer_hyperparameters.html"
+
+
+def test_search_without_a_server_finds_the_same(visit):
+    page, _ = visit("search.html?q=Table+2", base=SITE.as_uri() + "/")
+    page.wait_for_selector("#search-results li a")
+    first = page.locator("#search-results li a").first.get_attribute("href")
+    assert first == "chapters/transfer_hyperparameters.html"
+
+
+def test_places_of_the_old_reference_lead_on(visit):
+    """It was one page; its places are now entries of the overview."""
+    page, _ = visit("api.html#blindspots.attack.lbfgs.lbfgs_attack")
+    page.locator("[id='blindspots.attack.lbfgs.lbfgs_attack']").click()
+    page.wait_for_url("**/api/attacks.html#blindspots.attack.lbfgs.lbfgs_attack")
+    described = page.locator("dt[id='blindspots.attack.lbfgs.lbfgs_attack'] + dd")
+    used = described.locator("dl.field-list").last.locator("dd").last
+    assert "Finding blind spots" in used.inner_text()
+
+
+def test_words_lead_to_the_glossary_quietly(visit):
+    page, _ = visit("chapters/spectral_bounds.html")
+    word = page.locator("a.glossary-link", has_text="operator norm").first
+    assert word.evaluate("e => getComputedStyle(e).textDecorationStyle") == "dotted"
+    assert word.get_attribute("title").startswith("The most that a linear layer stretches")
+    word.click()
+    page.wait_for_url("**/glossary.html#term-operator-norm")
+
+
+def test_sources_are_named_by_author_and_year(visit):
+    page, _ = visit("bibliography.html")
+    labels = page.locator("div.citation > span.label").all_inner_texts()
+    assert len(labels) > 30
+    assert all(re.fullmatch(r"\D+, (19|20)\d\d", label.strip("[]")) for label in labels)
+    links = page.eval_on_selector_all("div.citation p a", "all => all.map(e => e.href)")
+    assert "https://arxiv.org/abs/1312.6199v4" in links
+    assert "https://doi.org/10.23915/distill.00019" in links
+    for chapter in CHAPTERS:
+        text = (SITE / chapter).read_text(encoding="utf-8")
+        assert not re.search(r">\[?[A-Z]\w*\+?\d\d\]?</span>", text), chapter
 
 
 def test_ledger_prints_what_the_rules_give_and_leads_to_the_evidence(visit):

@@ -37,6 +37,7 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from blindspots.book.ledger import CLAIMS
+from book.extensions.author_year import authors
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -269,9 +270,7 @@ def cited(keys: Sequence[str], *, in_text: bool) -> str:
     shown = []
     for key in keys:
         source = bibliography()[key.strip()]
-        people = [" ".join(map(str, person.rich_last_names)) for person in source.persons["author"]]
-        names = f"{people[0]} et al." if len(people) > 2 else " and ".join(people)
-        year = source.fields["year"]
+        names, year = authors(source), source.fields["year"]
         shown.append(f"{names} ({year})" if in_text else f"{names}, {year}")
     return ", ".join(shown) if in_text else f"({'; '.join(shown)})"
 

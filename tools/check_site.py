@@ -13,6 +13,12 @@ LOADING = "script[src], img[src], iframe[src], source[src], video[src]"
 LOADING_LINKS = ", ".join(
     f"link[rel~={kind}]" for kind in ("stylesheet", "preload", "modulepreload", "icon")
 )
+# Words of the glossary that no chapter uses, and where readers meet them.
+UNLINKED = {
+    "term-adversarial-training": "the name that others gave to training on blind spots",
+    "term-aligned-directions": "the API reference",
+    "term-multiplier": "the API reference",
+}
 RAW_MARKUP = re.compile(r"\{(glue|minutes|cite|eq|ref)[:}]")
 
 
@@ -31,6 +37,7 @@ def defects(site: Path, toc: Path) -> list[str]:
     for path, page in pages.items():
         name = path.relative_to(site).as_posix()
         found += [f"{name}: {defect}" for defect in page_defects(path, page, places)]
+    found += glossary_defects(site, pages)
     for sheet in site.rglob("*.css"):
         for address in re.findall(r"url\(['\"]?((?:https?:)?//[^)'\"]+)", sheet.read_text("utf-8")):
             found.append(f"{sheet.relative_to(site).as_posix()}: loads {address}")
@@ -69,6 +76,21 @@ def page_defects(path: Path, page: BeautifulSoup, places: dict[Path, set[str]]) 
     for text in page.find_all(string=RAW_MARKUP):
         if not text.find_parent(["script", "style", "code", "pre"]):
             yield f"unprocessed markup {RAW_MARKUP.search(text).group()}"
+
+
+def glossary_defects(site: Path, pages: dict[Path, BeautifulSoup]) -> Iterator[str]:
+    """Chapters that link no word to the glossary, and words that no chapter links."""
+    linked = set(UNLINKED)
+    for path, page in pages.items():
+        if path.parent == site / "chapters":
+            found = {urlsplit(a["href"]).fragment for a in page.select("a.glossary-link")}
+            if not found:
+                yield f"chapters/{path.name}: no word is linked to the glossary"
+            linked |= found
+    for glossary in (page for path, page in pages.items() if path == site / "glossary.html"):
+        for entry in glossary.select("dl.glossary > :is(dt:first-child, dd + dt)"):
+            if entry["id"] not in linked:
+                yield f"glossary.html: no chapter links to {entry['id']}"
 
 
 def is_remote(address: str) -> bool:

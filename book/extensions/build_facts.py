@@ -1,17 +1,21 @@
 """What the book says about its own build: when, from what, on what, and how long it took.
 
-Two roles and two directives leave placeholders, which are filled in when every notebook has run:
-`{minutes}` (of a chapter, or of `training`), `{build-data}`, `{chapter-table}` and `{build-facts}`.
+Two roles and three directives leave placeholders, filled in when every notebook has run: `{minutes}`
+(of a chapter, or of `training`), `{build-data}`, `{chapter-table}`, `{build-facts}`, `{stored-runs}`.
 """
 
+import ast
 import functools
 import os
 import platform
 import subprocess
 from datetime import datetime, timezone
+from importlib import resources
 from importlib.metadata import version
+from pathlib import Path
 
 import nbformat
+from api_pages import chapters, read_code
 from docutils import nodes
 from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
@@ -19,6 +23,8 @@ from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+from blindspots.book.stored import load_stored
 
 PACKAGES = ("blindspots", "torch", "torchvision", "numpy", "scikit-learn", "jupyter-book", "Sphinx")
 
@@ -33,6 +39,10 @@ class ChapterTable(nodes.General, nodes.Element):
 
 class BuildFacts(nodes.General, nodes.Element):
     """Placeholder of the table of facts."""
+
+
+class StoredRuns(nodes.General, nodes.Element):
+    """Placeholder of the table of what was computed before."""
 
 
 class MinutesRole(SphinxRole):
@@ -65,6 +75,11 @@ class BuildFactsDirective(SphinxDirective):
         return [BuildFacts()]
 
 
+class StoredRunsDirective(SphinxDirective):
+    def run(self):
+        return [StoredRuns()]
+
+
 class FillIn(SphinxPostTransform):
     default_priority = 8  # before references are resolved
 
@@ -89,6 +104,9 @@ class FillIn(SphinxPostTransform):
                 for document in sorted(self.executed())
             ]
             node.replace_self(make_table(("What", "In this build"), rows))
+        for node in list(self.document.findall(StoredRuns)):
+            rows = [(*map(nodes.Text, run), self.links(run[0])) for run in stored_runs()]
+            node.replace_self(make_table(("Run", "How it was made", "Used in"), rows))
 
     def executed(self):
         everything = NbMetadataCollector.get_doc_data(self.env)
@@ -103,7 +121,7 @@ class FillIn(SphinxPostTransform):
 
     def spent(self, document):
         """How long a chapter took: by the clock, and by the processor where that was measured."""
-        said = f"{self.seconds(document):.0f} seconds"
+        said = in_seconds(self.seconds(document))
         cache = get_cache(self.env.mystnb_config.execution_cache_path)
         notebook = nbformat.read(self.env.doc2path(document), as_version=4)
         data = cache.match_cache_notebook(notebook).data
@@ -113,6 +131,16 @@ class FillIn(SphinxPostTransform):
             f"{said}, of the processor {data['processor_seconds']:.0f}; "
             f"chapters side by side: {data['side_by_side']}"
         )
+
+    def links(self, run):
+        """The chapters that show a stored run."""
+        book = Path(self.app.srcdir)
+        links = nodes.inline()
+        for chapter in chapters(book / "_toc.yml"):
+            if run in loaded(read_code(book / f"{chapter}.ipynb")):
+                links += [nodes.Text(", ")] if links.children else []
+                links += self.link(chapter)
+        return links
 
     def link(self, document):
         reference = pending_xref(
@@ -128,10 +156,34 @@ class FillIn(SphinxPostTransform):
 
 
 def duration(seconds):
-    if seconds < 90:
-        whole = max(1, round(seconds))
-        return f"{whole} second{'s' if whole > 1 else ''}"
-    return f"{seconds / 60:.1f} minutes"
+    return in_seconds(seconds) if seconds < 90 else f"{seconds / 60:.1f} minutes"
+
+
+def in_seconds(seconds):
+    whole = max(1, round(seconds))
+    return f"{whole} second{'s' if whole > 1 else ''}"
+
+
+def stored_runs():
+    """Per stored run: its name, and how it was made."""
+    for name in names_of_stored():
+        run = load_stored(name)
+        seeds = run.get("seeds", 1)
+        commit, _, time = run.get("protocol", "").partition(", ")
+        protocol = f"protocol {commit} of {time[:10]}" if commit else "no protocol recorded"
+        made = f"{run['date']}, {run['data']}, {seeds} seed{'s' if seeds > 1 else ''}"
+        yield name, f"{made}; {protocol}"
+
+
+def names_of_stored():
+    folder = resources.files("blindspots.book.stored")
+    return sorted(file.name[:-5] for file in folder.iterdir() if file.name.endswith(".json"))
+
+
+def loaded(code):
+    """The stored runs that some code loads."""
+    calls = [node for node in ast.walk(code) if isinstance(node, ast.Call)]
+    return {call.args[0].value for call in calls if getattr(call.func, "id", "") == "load_stored"}
 
 
 def make_table(header, rows):
@@ -189,7 +241,7 @@ def facts():
         "Processor": f"{platform.machine()}, {os.cpu_count()} cores",
         "System": f"{platform.system()}, Python {platform.python_version()}",
         **{package: version(package) for package in PACKAGES},
-        **{f"Training {name}": f"{s:.0f} seconds" for name, s in training().items()},
+        **{f"Training {name}": in_seconds(s) for name, s in training().items()},
     }
 
 
@@ -210,12 +262,13 @@ def pages_to_refresh(app, env, added, changed, removed):
 
 
 def setup(app: Sphinx):
-    for node in (Minutes, ChapterTable, BuildFacts):
+    for node in (Minutes, ChapterTable, BuildFacts, StoredRuns):
         app.add_node(node)
     app.add_role("minutes", MinutesRole())
     app.add_role("build-data", DataRole())
     app.add_directive("chapter-table", ChapterTableDirective)
     app.add_directive("build-facts", BuildFactsDirective)
+    app.add_directive("stored-runs", StoredRunsDirective)
     app.add_post_transform(FillIn)
     app.connect("env-get-outdated", pages_to_refresh)
     return {"version": "1", "parallel_read_safe": True}
