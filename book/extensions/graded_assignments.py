@@ -1,0 +1,63 @@
+"""`{assignments}`: a table of the graded assignments that it names, read from their masters."""
+
+from build_facts import make_table
+from docutils import nodes
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from coursework.overview import CLASS, MASTERS, READING, WORKING, overview
+
+HEADER = ("Assignment, and what it asks", "Questions", "Points", "Minutes")
+
+
+class AssignmentsDirective(SphinxDirective):
+    has_content = True
+
+    def run(self):
+        masters = {master.stem: master for master in MASTERS.glob("*.py")}
+        named = [line.strip() for line in self.content if line.strip()]
+        if unlike := masters.keys() ^ set(named):
+            raise self.error(
+                f"{', '.join(sorted(unlike))}: not an assignment, or one left out; give each of "
+                f"{', '.join(sorted(masters))} a line of its own"
+            )
+        found = [overview(masters[name]) for name in named]
+        rows = [
+            (
+                nodes.inline("", "", self.link(one.name), nodes.Text(f" {one.asks}")),
+                nodes.Text(str(one.questions)),
+                nodes.Text(f"{one.by_machine} + {one.by_hand}"),
+                nodes.Text(str(one.minutes)),
+            )
+            for one in found
+        ]
+        return [make_table(HEADER, rows), nodes.paragraph(text=estimates(found))]
+
+    def link(self, name):
+        """The chapter, which gives the assignment its title."""
+        reference = pending_xref(
+            refdoc=self.env.docname,
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/chapters/{name}",
+            refexplicit=False,
+            refwarn=True,
+        )
+        reference += nodes.strong()
+        return reference
+
+
+def estimates(found):
+    """What the minutes are, and what grading a class takes of whoever grades."""
+    hours = [one.reading(CLASS) / 60 for one in found]
+    return (
+        "Points: by machine + by hand. The minutes are estimated, not measured: "
+        f"{WORKING} for a point. Reading is estimated too, at {READING} for a point by hand and "
+        f"student: for a class of {CLASS}, {min(hours):g} to {max(hours):g} hours an assignment."
+    )
+
+
+def setup(app: Sphinx):
+    app.add_directive("assignments", AssignmentsDirective)
+    return {"version": "1", "parallel_read_safe": True}
