@@ -10,7 +10,6 @@ MASTERS = Path(__file__).resolve().parent / "assignments"
 QUESTION = re.compile(r"^# # BEGIN QUESTION\n((?:# .*\n)+)", re.M)
 ASKS = re.compile(r"\bYou will (.+?)\.(?:\s|$)", re.S)
 
-CLASS = 30  # students, where a page says what a class costs
 # Estimates: nobody has measured them.
 WORKING = 5  # minutes of a student, per point
 READING = 1  # minutes of whoever grades by hand, per point and student

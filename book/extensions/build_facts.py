@@ -142,6 +142,10 @@ def make_row(cells):
     return row
 
 
+def line_break():
+    return nodes.raw("", "<br>", format="html")
+
+
 @functools.cache
 def train_images():
     import blindspots

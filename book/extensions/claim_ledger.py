@@ -11,7 +11,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from build_facts import make_table
+from build_facts import line_break, make_table
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
@@ -80,7 +80,7 @@ class BallotDirective(SphinxDirective):
                 nodes.inline(
                     "",
                     claim.statement,
-                    nodes.raw("", "<br>", format="html"),
+                    line_break(),
                     nodes.emphasis(
                         text=f"{claim.words} ({claim.source})", classes=["papers-words"]
                     ),
@@ -89,7 +89,7 @@ class BallotDirective(SphinxDirective):
             )
             for number, claim in enumerate(to_vote_on(), start=1)
         ]
-        return [make_table(("", "Statement, and the paper's words", "Your vote"), rows)]
+        return [make_table(("No.", "Statement, and the paper's words", "Your vote"), rows)]
 
 
 class FillIn(SphinxPostTransform):

@@ -1,12 +1,12 @@
 """`{assignments}`: a table of the graded assignments that it names, read from their masters."""
 
-from build_facts import make_table
+from build_facts import line_break, make_table
 from docutils import nodes
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from coursework.overview import CLASS, MASTERS, READING, WORKING, overview
+from coursework.overview import MASTERS, WORKING, overview
 
 HEADER = ("Assignment, and what it asks", "Questions", "Points", "Minutes")
 
@@ -25,14 +25,18 @@ class AssignmentsDirective(SphinxDirective):
         found = [overview(masters[name]) for name in named]
         rows = [
             (
-                nodes.inline("", "", self.link(one.name), nodes.Text(f" {one.asks}")),
+                nodes.inline("", "", self.link(one.name), line_break(), nodes.Text(one.asks)),
                 nodes.Text(str(one.questions)),
                 nodes.Text(f"{one.by_machine} + {one.by_hand}"),
                 nodes.Text(str(one.minutes)),
             )
             for one in found
         ]
-        return [make_table(HEADER, rows), nodes.paragraph(text=estimates(found))]
+        below = (
+            "Points are given by machine + by hand. The minutes of a student are estimated, at "
+            f"{WORKING} for a point; nobody has measured them."
+        )
+        return [make_table(HEADER, rows), nodes.paragraph(text=below)]
 
     def link(self, name):
         """The chapter, which gives the assignment its title."""
@@ -46,16 +50,6 @@ class AssignmentsDirective(SphinxDirective):
         )
         reference += nodes.strong()
         return reference
-
-
-def estimates(found):
-    """What the minutes are, and what grading a class takes of whoever grades."""
-    hours = [one.reading(CLASS) / 60 for one in found]
-    return (
-        "Points: by machine + by hand. The minutes are estimated, not measured: "
-        f"{WORKING} for a point. Reading is estimated too, at {READING} for a point by hand and "
-        f"student: for a class of {CLASS}, {min(hours):g} to {max(hours):g} hours an assignment."
-    )
 
 
 def setup(app: Sphinx):
