@@ -495,7 +495,7 @@ def flipbook(
         )
         for page, label, alt in zip(figures, labels, alts, strict=True)
     ]
-    layout = {"width": "100%", "padding": "0 0.7rem 0 0"}  # room for half of the handle
+    layout = {"width": "auto", "padding": "0 0.7rem 0 0"}  # room for half of the handle
     slider = ipywidgets.IntSlider(
         max=len(pages) - 1, description=name, readout=False, layout=layout
     )

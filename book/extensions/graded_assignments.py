@@ -8,7 +8,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from coursework.overview import MASTERS, WORKING, overview
 
-HEADER = ("Assignment, and what it asks", "Questions", "Points", "Minutes")
+HEADER = ("Assignment, and what it asks", "It has")
 
 
 class AssignmentsDirective(SphinxDirective):
@@ -26,9 +26,11 @@ class AssignmentsDirective(SphinxDirective):
         rows = [
             (
                 nodes.inline("", "", self.link(one.name), line_break(), nodes.Text(one.asks)),
-                nodes.Text(str(one.questions)),
-                nodes.Text(f"{one.by_machine} + {one.by_hand}"),
-                nodes.Text(str(one.minutes)),
+                lines(
+                    f"{one.questions} questions",
+                    f"{one.by_machine} + {one.by_hand} points",
+                    f"{one.minutes} minutes",
+                ),
             )
             for one in found
         ]
@@ -50,6 +52,14 @@ class AssignmentsDirective(SphinxDirective):
         )
         reference += nodes.strong()
         return reference
+
+
+def lines(first, *others):
+    """Several lines in one cell, so that a phone has room for the words beside it."""
+    together = nodes.inline("", first)
+    for line in others:
+        together += [line_break(), nodes.Text(line)]
+    return together
 
 
 def setup(app: Sphinx):
