@@ -380,7 +380,7 @@ def write(chapters: Sequence[Chapter], folder: Path = SLIDES) -> dict[str, int]:
         f'<li><a href="{name}.html">{html.escape(title)}</a>, {len(slides)} slides</li>'
         for name, (title, slides) in decks.items()
     ]
-    archives = {"All slides, to be shown without a network": pack_decks(folder)}
+    archives = {"All slides, to be shown offline": pack_decks(folder)}
     archives |= {f"Figures: {c.title}": pack_figures(c, folder) for c in chapters if figures(c)}
     files = [
         f'<li><a href="{archive.name}" download>{html.escape(title)}</a>, {size(archive)}</li>'
@@ -424,7 +424,8 @@ def figures(chapter: Chapter) -> dict[str, bytes]:
 
 def size(file: Path) -> str:
     """How large a file is, for readers."""
-    return f"{file.stat().st_size / 1e6:.1f} MB"
+    count = file.stat().st_size
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def main() -> None:
