@@ -22,8 +22,8 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: help book slides test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
 
 help:
-	@echo "make book        build the book into _build/html"
-	@echo "make slides      cut slides from the built book into _build/slides"
+	@echo "make book        build the book into _build/html, with its slides"
+	@echo "make slides      cut the slides again from the built book, into _build/html/slides"
 	@echo "make test        run all tests, doctests and notebooks"
 	@echo "make test-quick  run what takes less than a minute, while editing"
 	@echo "make test-variants  run the tests as other processors would (half an hour)"
@@ -75,7 +75,7 @@ lint: $(READY)
 
 check-site: slides
 	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov -n auto tests/test_site_in_browser.py
-	@BLINDSPOTS_SLIDES=_build/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
+	@BLINDSPOTS_SLIDES=_build/html/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
 
 check-bounds: $(READY)
 	@BLINDSPOTS_RANDOM_MODELS=2000 BLINDSPOTS_RANDOM_CONVOLUTIONS=5000 \

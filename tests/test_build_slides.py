@@ -1,13 +1,16 @@
 """Slides are cut from the marked cells of the chapters, and from nothing else."""
 
 import ast
+import base64
 import re
+import zipfile
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from blindspots.book.ledger import CLAIMS
 from tools import build_slides
@@ -77,6 +80,30 @@ def test_every_chapter_is_in_the_table_of_decks(decks):
     assert set(decks) == {*found, "lecture"}
     index = (decks["lecture"].parent / "index.html").read_text(encoding="utf-8")
     assert all(f'href="{name}.html"' in index for name in decks)
+
+
+def test_archives_hold_all_decks_and_all_figures(decks):
+    """And the page says how large each is."""
+    folder = decks["lecture"].parent
+    page = BeautifulSoup((folder / "index.html").read_text(encoding="utf-8"), "html.parser")
+    listed = {link["href"]: link.parent.get_text() for link in page.select("a[download]")}
+    assert set(listed) == {"slides.zip", *(f"figures-{file.stem}.zip" for file in CHAPTERS)}
+    for name, said in listed.items():
+        number, unit = re.search(r", ([\d.]+) (MB|kB)$", said).groups()
+        count = float(number) * {"MB": 1e6, "kB": 1e3}[unit]
+        assert count == pytest.approx((folder / name).stat().st_size, rel=0.05, abs=500)
+    with zipfile.ZipFile(folder / "slides.zip") as packed:
+        assert {f"slides/{name}.html" for name in decks} <= set(packed.namelist())
+        assert "slides/reveal/reveal.js" in packed.namelist()
+        assert not any(name.endswith(".zip") for name in packed.namelist())
+    for file in CHAPTERS:
+        found = set()
+        for cell in nbformat.read(file, as_version=4).cells:
+            if "mystnb" in cell.metadata:
+                found.add(f"{file.stem}/{cell.metadata['mystnb']['figure']['name']}.png")
+        with zipfile.ZipFile(folder / f"figures-{file.stem}.zip") as packed:
+            assert set(packed.namelist()) == found
+            assert all(packed.read(name) == base64.b64decode(PNG) for name in found)
 
 
 @pytest.mark.parametrize("file", CHAPTERS, ids=lambda file: file.stem)

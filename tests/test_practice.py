@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
 
 from blindspots.book import practice
 
@@ -114,6 +116,27 @@ def test_page_has_stubs_and_checks_only(page):
     assert "%pip" in colab and "from blindspots.book.practice import check" in imports
     assert all(CHECK.search(after) for after in rest[1::2]) and len(rest) % 2 == 0
     assert not any(CHECK.search(stub) for stub in rest[::2])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_hints_and_solutions_are_folded_in_every_front_end(page):
+    """By HTML that all of them know; a directive, which only the book knows, they show as text."""
+    kinds = []
+    for cell in nbformat.read(page, as_version=4).cells:
+        if cell.cell_type != "markdown":
+            continue
+        assert "```{" not in cell.source
+        shown = BeautifulSoup(MarkdownIt("commonmark").render(cell.source), "html.parser")
+        for fold in shown.select("details"):
+            assert not fold.has_attr("open")
+            kinds.append(fold.find(recursive=False).extract().get_text())
+            # What is read as Markdown is in elements of its own.
+            assert not "".join(fold.find_all(string=True, recursive=False)).strip()
+            fold.extract()
+        assert not shown.select("code.language-python"), "a solution stands outside of a fold"
+    assert set(kinds) <= {"Hint", "Hint 1", "Hint 2", "Solution", "What a good answer says"}
+    checks = sum(page == other for other, *_ in ALL)
+    assert kinds.count("Solution") >= checks and len(kinds) > checks
 
 
 def test_every_check_belongs_to_an_exercise():

@@ -27,7 +27,7 @@ if "BLINDSPOTS_SITE" not in os.environ:
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if not {"_static", "_modules", "genindex.html"} & set(path.relative_to(SITE).parts)
+    if not {"_static", "_modules", "genindex.html", "slides"} & set(path.relative_to(SITE).parts)
 )
 assert PAGES, f"there is no page in {SITE}: run make book first"
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
@@ -128,6 +128,27 @@ def defects(page):
         "article div.math, article div.math mjx-container",
         "all => all.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)",
     )
+    # Below this width, what scrolls in a box has a shadow.
+    silent = page.eval_on_selector_all(
+        "article *:not(mjx-container *, .jupyter-widgets *)",
+        "all => all.filter(e => innerWidth <= 960 && e.checkVisibility() && "
+        "e.scrollWidth > e.clientWidth + 1 && "
+        "['auto', 'scroll'].includes(getComputedStyle(e).overflowX) && "
+        "!getComputedStyle(e).backgroundAttachment.includes('local'))"
+        ".map(e => e.className + ' ' + e.textContent.slice(0, 40))",
+    )
+    wrapped = page.eval_on_selector_all(
+        "article pre", "all => all.filter(e => getComputedStyle(e).whiteSpace !== 'pre').length"
+    )
+    cut = page.eval_on_selector_all(
+        "article .blindspots-scroll caption",
+        "all => all.filter(e => e.getBoundingClientRect().right > "
+        "e.closest('.blindspots-scroll').getBoundingClientRect().right + 1)"
+        ".map(e => e.textContent)",
+    )
+    parted = page.eval_on_selector_all(
+        "article .verdict", "all => all.filter(e => e.getClientRects().length > 1).length"
+    )
     broken = page.eval_on_selector_all(
         "article img", "all => all.filter(e => e.complete && !e.naturalWidth).map(e => e.src)"
     )
@@ -135,6 +156,10 @@ def defects(page):
         "pixels to scroll sideways": max(wide, 0),
         "wider than the screen": outside,
         "formula wider than the screen": clipped,
+        "scrolls without a cue": silent,
+        "blocks of wrapped code": wrapped,
+        "caption cut off": cut,
+        "verdicts on two lines": parted,
         "image not shown": broken,
     }
     return {kind: what for kind, what in found.items() if what}
@@ -164,7 +189,7 @@ def test_formulas_of_exercises_are_rendered(visit, name):
 def test_no_graded_solution_is_in_the_site_or_on_a_slide(tmp_path):
     read = {".html", ".ipynb", ".md", ".txt"}
     files = [file for file in SITE.rglob("*") if file.suffix in read]
-    files += [SITE / "searchindex.js", *(SITE.parent / "slides").glob("*.html")]
+    files.append(SITE / "searchindex.js")
     built = [editions.build(master, tmp_path) for master in editions.masters()]
     secret = set().union(*(leaks.secret_lines(tmp_path, assignment) for assignment in built))
     for file in files:
@@ -182,6 +207,59 @@ def test_launch_buttons(visit, name):
     assert page.request.get(download).ok
 
 
+@pytest.mark.parametrize("name", CHAPTERS + EXERCISES)
+def test_the_cell_that_installs_says_so(visit, name):
+    page, _ = visit(name)
+    fold = page.locator("article details.hide > summary").first
+    assert fold.inner_text().strip() == "Install on Colab"
+    assert page.locator("article summary[aria-label]").count() == 0  # names are what is shown
+
+
+@pytest.mark.parametrize("name", EXERCISES)
+def test_hints_and_solutions_open_by_mouse_and_by_keyboard(visit, name):
+    page, complaints = visit(name)
+    folds = page.locator("article details:not([class])")
+    assert folds.count() >= 6
+    hidden = "e => [...e.children].slice(1).every(child => !child.checkVisibility())"
+    assert all(fold.evaluate(hidden) for fold in folds.all())
+    code = page.locator("article .highlight-python:not(.cell_input *)")
+    assert not any(block.is_visible() for block in code.all())
+    for fold in folds.all():
+        fold.locator("summary").click()
+        assert not fold.evaluate(hidden)
+        fold.locator("summary").press("Enter")
+        assert fold.evaluate(hidden)
+        fold.locator("summary").press("Enter")
+    assert all(block.is_visible() for block in code.all()) and complaints == []
+
+
+@pytest.mark.parametrize("name", ["intro.html", *CHAPTERS])
+def test_figures_open_at_full_size_by_mouse_and_by_keyboard(visit, name):
+    page, complaints = visit(name)
+    links = page.locator("article figure:has(img) a.full-size")
+    assert links.count() == page.locator("article figure img").count() > 0
+    for link in links.all():
+        address = link.evaluate("e => e.href")
+        assert address == link.locator("img").evaluate("e => e.src")
+        assert link.locator("img").get_attribute("alt").strip()
+    links.first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/_images/*")
+    assert page.locator("img").evaluate("e => e.naturalWidth") > 500 and complaints == []
+
+
+def test_slides_and_figures_can_be_downloaded(visit):
+    page, _ = visit("teaching.html")
+    decks = page.eval_on_selector_all("article a[href^='slides/']", "all => all.map(e => e.href)")
+    assert len(set(decks)) == len(CHAPTERS) + 2  # the lecture, and the list of them all
+    page.click("text=Slides and figures to download")
+    files = page.eval_on_selector_all("a[download]", "all => all.map(e => e.href)")
+    assert len(files) > len(CHAPTERS) / 2
+    assert all(page.request.get(address).ok for address in {*decks, *files})
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+
+
 @pytest.mark.parametrize("chapter", ["finding_blind_spots", "units_and_directions"])
 @pytest.mark.parametrize("protocol", ["http", "file"])
 def test_flipbook_turns_its_pages_by_keyboard(visit, protocol, chapter):
@@ -191,12 +269,33 @@ def test_flipbook_turns_its_pages_by_keyboard(visit, protocol, chapter):
     handle.wait_for(timeout=20_000)
     picture = page.locator(".jupyter-widgets img:visible")
     seen = {picture.get_attribute("alt")}
+    assert handle.get_attribute("aria-label") in ("penalty", "turn by α")
     handle.focus()
-    for _ in range(3):
-        page.keyboard.press("ArrowRight")
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "End"):
+        page.keyboard.press(key)
         page.wait_for_timeout(200)
         seen.add(picture.get_attribute("alt"))
-    assert len(seen) == 4 and complaints == []
+        beside = page.locator(".jupyter-widgets .widget-html p").first.inner_text()
+        assert handle.get_attribute("aria-valuetext") == beside
+    assert len(seen) == 5 and complaints == []
+    right = "e => e.getBoundingClientRect().right"
+    box = page.locator(".jupyter-widgets.widget-vbox").first
+    assert handle.evaluate(right) <= box.evaluate(right)
+
+
+# From FC10(1), shown to the twin; at an edge a key leads nowhere.
+WAY = [
+    ("ArrowDown", "FC100-100-10", "twin"),
+    ("ArrowUp", "FC10(1)", "twin"),
+    ("End", "FC10(1)", "nearest neighbours"),
+    ("ArrowRight", "FC10(1)", "nearest neighbours"),
+    ("Home", "FC10(1)", "FC10(1e-4)"),
+    ("ArrowLeft", "FC10(1)", "FC10(1e-4)"),
+    ("Control+End", "convnet", "nearest neighbours"),
+    ("ArrowDown", "convnet", "nearest neighbours"),
+    ("Control+Home", "FC10(1e-4)", "FC10(1e-4)"),
+    ("ArrowUp", "FC10(1e-4)", "FC10(1e-4)"),
+]
 
 
 @pytest.mark.parametrize("protocol", ["http", "file"])
@@ -217,6 +316,9 @@ def test_cells_of_a_matrix_show_their_images(visit, protocol):
     page.mouse.move(0, 0)
     page.keyboard.press("ArrowRight")
     assert heads() == ["Made for FC10(1), shown to twin:"]
+    for key, source, receiver in WAY:
+        page.keyboard.press(key)
+        assert heads() == [f"Made for {source}, shown to {receiver}:"], key
     page.locator("input[aria-label^='Made for convnet, shown to FC10(1):'] + label").hover()
     assert "Made for convnet, shown to FC10(1):" in heads()
     assert complaints == []

@@ -1,11 +1,20 @@
 """The teaching guide: nothing in it is missing, misnamed or badly added up."""
 
 import re
+import sys
 from pathlib import Path
 
 import nbformat
+import otter
 import pytest
 import yaml
+
+from coursework.overview import MASTERS, READING, overview
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -102,3 +111,58 @@ def test_commands_exist():
     commands = set(re.findall(r"`make ([\w-]+)", GUIDE))
     for command in commands:
         assert re.search(rf"^(\S+ )*{command}( \S+)*:", makefile, re.M), command
+
+
+README, COURSEWORK = (
+    (ROOT / place / "README.md").read_text(encoding="utf-8") for place in ("", "coursework")
+)
+
+
+def test_what_a_class_costs_is_said_alike_everywhere():
+    hours = [overview(master).reading(30) / 60 for master in MASTERS.glob("*.py")]
+    reading = f"for a class of thirty, {min(hours):g} to {max(hours):g} hours an assignment"
+    for text in (GUIDE, COURSEWORK):
+        assert "about ten seconds" in text and "two" in text  # 30 of them: 2.5 minutes
+        assert "class of thirty takes about three minutes" in text
+        assert "about a minute for each point by hand and student" in text and reading in text
+    assert "class of thirty takes about three minutes" in README
+    assert READING == 1
+
+
+def test_how_long_the_book_builds_is_said_alike():
+    assert "about 5 minutes on the digits, 15 on MNIST" in README
+    assert "about 5 minutes on the digits, 15 on MNIST" in GUIDE
+
+
+def test_what_a_class_installs_is_said_in_full():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    command = f'pip install "blindspots[teach] @ git+{project["urls"]["Repository"]}"'
+    assert command in GUIDE and command in COURSEWORK
+    assert "8 GB of disk" in README and "8 GB of disk" in GUIDE
+
+
+def test_votes_are_taken_where_no_verdict_is_printed():
+    votes = [row for table in TIMED for row in table if re.search("(?i)vote on|class vote", row[1])]
+    assert [row[2] for row in votes] == ["[the ballot](ballot.md)"] * 2
+
+
+def test_assignments_that_go_out_are_named():
+    named = [
+        re.search(r"assignment \*(.+)\*", row[1]) for t in TIMED for row in t if "out" in row[1]
+    ]
+    titles = {text_of(f"{c}.ipynb").splitlines()[0].removeprefix("# ") for c in CHAPTERS}
+    assert [name[1] for name in named if name] == ["Finding blind spots", "Rare, or dense?"]
+    assert {name[1] for name in named if name} <= titles
+
+
+def test_assignments_do_not_run_in_colab_as_the_guide_says(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("otter.check.utils.get_ipython", lambda: "<google.colab._shell.Shell>")
+    with pytest.raises(ValueError, match=r"Tests directory .* does not exist"):
+        otter.Notebook("networks.ipynb")
+    assert "Otter, which makes the checks, wants a folder of tests on Colab" in GUIDE
+
+
+def test_slides_are_linked_under_the_names_of_the_chapters():
+    decks = set(re.findall(r'href="slides/(.*?)\.html"', GUIDE))
+    assert decks == {"index", "lecture", *(c.removeprefix("chapters/") for c in CHAPTERS)}

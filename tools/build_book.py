@@ -1,4 +1,4 @@
-"""Build the book: train the networks, execute the chapters, make the pages, check the site."""
+"""Build the book: train networks, execute chapters, make pages and slides, check the site."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from tqdm import tqdm
 import blindspots
 from blindspots._resumable import fingerprint
 from book.extensions.book_networks import book_networks
-from tools import check_site
+from tools import build_slides, check_site
 from tools.run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,6 +120,7 @@ def main() -> None:
     if subprocess.run(build, env=environment).returncode:
         sys.exit("The book was not built: the reason is above.")
     write_executed(chapters(), BUILD / ".jupyter_cache", BUILD / "jupyter_execute" / "chapters")
+    build_slides.main()
     if defects := check_site.defects(SITE, ROOT / "book" / "_toc.yml"):
         print(*defects, sep="\n")
         sys.exit(f"The book was built but has {len(defects)} defects, listed above.")

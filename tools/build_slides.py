@@ -1,4 +1,4 @@
-"""Cut slides from the chapters: one deck each, and one for a lecture, into _build/slides.
+"""Cut slides from the chapters: one deck each, and one for a lecture, into the built site.
 
 What goes on a slide is marked in the metadata of the chapters' cells, under `slideshow`, as for
 Jupyter's own slides: `slide_type` is "slide" where a slide begins, "-" where it goes on, and
@@ -10,7 +10,8 @@ Jupyter's own slides: `slide_type` is "slide" where a slide begins, "-" where it
 - `lecture`: the slides that begin here also go into the lecture.
 
 The heading of a slide is the one that it stands under in the chapter. Figures and numbers come from
-the chapters as `make book` has executed them.
+the chapters as `make book` has executed them. Beside the decks lie archives to take away: of all
+decks, and of the figures of each chapter.
 """
 
 import ast
@@ -21,6 +22,7 @@ import re
 import shutil
 import struct
 import sys
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -42,7 +44,7 @@ from book.extensions.author_year import authors
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 EXECUTED = ROOT / "_build" / "jupyter_execute"
-SLIDES = ROOT / "_build" / "slides"
+SLIDES = ROOT / "_build" / "html" / "slides"
 VENDOR = BOOK / "assets" / "vendor"
 LECTURE = "lecture"
 
@@ -366,7 +368,7 @@ def deck(title: str, slides: Sequence[Slide]) -> str:
 
 
 def write(chapters: Sequence[Chapter], folder: Path = SLIDES) -> dict[str, int]:
-    """Write all decks and what they load, and return how many slides each has."""
+    """Write all decks, what they load and the archives, and return how many slides each has."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in ("reveal", "mathjax"):
@@ -381,9 +383,52 @@ def write(chapters: Sequence[Chapter], folder: Path = SLIDES) -> dict[str, int]:
         f'<li><a href="{name}.html">{html.escape(title)}</a>, {len(slides)} slides</li>'
         for name, (title, slides) in decks.items()
     ]
+    archives = {"All slides, to be shown offline": pack_decks(folder)}
+    archives |= {f"Figures: {c.title}": pack_figures(c, folder) for c in chapters if figures(c)}
+    files = [
+        f'<li><a href="{archive.name}" download>{html.escape(title)}</a>, {size(archive)}</li>'
+        for title, archive in archives.items()
+    ]
     page = (Path(__file__).parent / "slides" / "index.html").read_text(encoding="utf-8")
-    (folder / "index.html").write_text(page.replace("DECKS", "\n".join(lines)), encoding="utf-8")
+    page = page.replace("DECKS", "\n".join(lines)).replace("ARCHIVES", "\n".join(files))
+    (folder / "index.html").write_text(page, encoding="utf-8")
     return {name: len(slides) for name, (_, slides) in decks.items()}
+
+
+def pack_decks(folder: Path) -> Path:
+    """Everything that is in the folder, as one archive in it."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    archive = folder / "slides.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
+        for file in files:
+            packed.write(file, Path("slides") / file.relative_to(folder))
+    return archive
+
+
+def pack_figures(chapter: Chapter, folder: Path) -> Path:
+    """The figures of a chapter as one archive in the folder, named as in the chapter."""
+    stem = chapter.document.rpartition("/")[2]
+    archive = folder / f"figures-{stem}.zip"
+    with zipfile.ZipFile(archive, "w") as packed:  # pictures are compressed already
+        for name, picture in figures(chapter).items():
+            packed.writestr(f"{stem}/{name}.png", picture)
+    return archive
+
+
+def figures(chapter: Chapter) -> dict[str, bytes]:
+    """The figures of a chapter that have a name, by it."""
+    return {
+        cell.metadata["mystnb"]["figure"]["name"]: base64.b64decode(output.data["image/png"])
+        for cell, outputs in zip(chapter.cells, chapter.outputs, strict=True)
+        for output in outputs
+        if "image/png" in output.get("data", {})
+    }
+
+
+def size(file: Path) -> str:
+    """How large a file is, for readers."""
+    count = file.stat().st_size
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def main() -> None:

@@ -503,8 +503,9 @@ def flipbook(
         )
         for page, label, alt in zip(figures, labels, alts, strict=True)
     ]
+    layout = {"width": "auto", "padding": "0 0.7rem 0 0"}  # room for half of the handle
     slider = ipywidgets.IntSlider(
-        max=len(pages) - 1, description=name, readout=False, layout={"width": "100%"}
+        max=len(pages) - 1, description=name, readout=False, layout=layout
     )
     stack = ipywidgets.Stack(pages, selected_index=0)
     ipywidgets.jslink((slider, "value"), (stack, "selected_index"))

@@ -1,7 +1,8 @@
 """What the book says about its own build: when, from what, on what, and how long it took.
 
-Two roles and three directives leave placeholders, filled in when every notebook has run: `{minutes}`
-(of a chapter, or of `training`), `{build-data}`, `{chapter-table}`, `{build-facts}`, `{stored-runs}`.
+Two roles, `{minutes}` (of a chapter, or of `training`) and `{build-data}`, and three directives,
+`{chapter-table}`, `{build-facts}` and `{stored-runs}`, leave placeholders. They are filled in when
+every notebook has run.
 """
 
 import ast
@@ -202,6 +203,10 @@ def make_row(cells):
     for cell in cells:
         row += nodes.entry("", nodes.paragraph("", "", cell))
     return row
+
+
+def line_break():
+    return nodes.raw("", "<br>", format="html")
 
 
 @functools.cache

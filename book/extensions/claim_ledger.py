@@ -2,7 +2,8 @@
 
 `{claim} name` is a note in a chapter, where the evidence is; `{ledger}` has a section for every
 claim, with rule and numbers; `{ledger-short}` is a table of all verdicts. Verdicts and numbers are
-placeholders until every notebook has run.
+placeholders until every notebook has run. `{ballot}` lists what there is to vote on, and gives no
+verdict away.
 """
 
 import ast
@@ -10,7 +11,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
-from build_facts import make_table
+from build_facts import line_break, make_table
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
@@ -68,6 +69,28 @@ class LedgerDirective(SphinxDirective):
 class OverviewDirective(SphinxDirective):
     def run(self):
         return [Overview()]
+
+
+class BallotDirective(SphinxDirective):
+    """The statements with the paper's words, and boxes to tick; numbers of tables are no matter."""
+
+    def run(self):
+        rows = [
+            (
+                nodes.Text(str(number)),
+                nodes.inline(
+                    "",
+                    claim.statement,
+                    line_break(),
+                    nodes.emphasis(
+                        text=f"{claim.words} ({claim.source})", classes=["papers-words"]
+                    ),
+                ),
+                nodes.Text("☐ yes ☐ no"),
+            )
+            for number, claim in enumerate(to_vote_on(), start=1)
+        ]
+        return [make_table(("No.", "Statement, and the paper's words", "Your vote"), rows)]
 
 
 class FillIn(SphinxPostTransform):
@@ -158,6 +181,11 @@ class FillIn(SphinxPostTransform):
         return read_records(glued)
 
 
+def to_vote_on():
+    """The claims that are statements, in the order of the paper."""
+    return [claim for name, claim in CLAIMS.items() if not name.startswith("table-")]
+
+
 def judged(claim, evidence):
     """What the rule is, and what it says of the paper's numbers and of a known negative."""
     rule = claim.rule
@@ -206,6 +234,7 @@ def setup(app: Sphinx):
     app.add_directive("claim", ClaimDirective)
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-short", OverviewDirective)
+    app.add_directive("ballot", BallotDirective)
     app.add_post_transform(FillIn)
     app.connect("env-get-outdated", pages_to_refresh)
     return {"version": "1", "parallel_read_safe": True}

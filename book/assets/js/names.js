@@ -12,6 +12,10 @@
     for (const entry of document.querySelectorAll("[role=doc-biblioentry]")) {
       entry.setAttribute("role", "listitem");
     }
+    // All folds of cells have one name there, whatever the page shows on them.
+    for (const summary of document.querySelectorAll("details.hide > summary[aria-label]")) {
+      summary.removeAttribute("aria-label");
+    }
     for (const summary of document.querySelectorAll(".toctree-l1 > details > summary")) {
       label(summary, `Pages of ${summary.closest("li").querySelector("a").textContent.trim()}`);
     }
@@ -22,13 +26,22 @@
       const slider = handle.closest(".widget-inline-hbox");
       label(handle, slider?.querySelector(".widget-label")?.textContent);
     }
+    // A position says what stands beside it, not its number.
+    for (const handle of document.querySelectorAll(".noUi-handle")) {
+      const book = handle.closest(".widget-vbox");
+      const said = book?.querySelector(".widget-html p:not(.blindspots-caption)")?.textContent;
+      if (said && handle.getAttribute("aria-valuetext") !== said) {
+        handle.setAttribute("aria-valuetext", said);
+      }
+    }
   };
 
   document.addEventListener("DOMContentLoaded", () => {
     nameTheme();
     // Sliders come when the widgets are loaded; formulas change a page without any far more often.
     if (document.querySelector("script[type='application/vnd.jupyter.widget-view+json']")) {
-      new MutationObserver(nameSliders).observe(document.body, { childList: true, subtree: true });
+      const changes = { childList: true, subtree: true, attributeFilter: ["aria-valuetext"] };
+      new MutationObserver(nameSliders).observe(document.body, changes);
     }
   });
 })();
