@@ -146,4 +146,4 @@ kernelspec: {name: python3, display_name: Python 3}
 def test_the_cell_that_installs_says_so(build):
     page = build(index=NOTEBOOK)["index"]
     shown = [fold.get_text() for fold in page.select("summary .collapsed")]
-    assert shown == ["Install on Colab", "Show code cell content"]
+    assert shown == ["Show how to install on Colab", "Show the code"]

@@ -211,7 +211,7 @@ def test_launch_buttons(visit, name):
 def test_the_cell_that_installs_says_so(visit, name):
     page, _ = visit(name)
     fold = page.locator("article details.hide > summary").first
-    assert fold.inner_text().strip() == "Install on Colab"
+    assert fold.inner_text().strip() == "Show how to install on Colab"
     assert page.locator("article summary[aria-label]").count() == 0  # names are what is shown
 
 

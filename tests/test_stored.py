@@ -7,7 +7,7 @@ import torch
 
 from blindspots.book.paper import TABLE_1, TABLE_3
 from blindspots.book.stored import load_stored
-from experiments import fair_training
+from experiments import fair_training, trainings
 from experiments.lipschitz_methods import METHODS
 
 STORED = load_stored("transfer")
@@ -94,9 +94,22 @@ def test_every_way_to_train_was_tried_and_the_chosen_ones_judged():
         assert 0 < run["nearest"] < 10 and run["seconds"] > 0
 
 
-def test_a_protocol_is_older_than_its_runs():
+def test_five_trainings_of_every_network_on_both_data_sets():
+    stored = load_stored("trainings")
+    expected = [(data, seed) for data in ("mnist", "digits") for seed in range(5)]
+    assert [(row["data"], row["seed"]) for row in stored["trainings"]] == expected
+    for row in stored["trainings"]:
+        for claim, values in row["values"].items():
+            finding = claim in ("found", "very-close", "indistinguishable")
+            deep = claim in ("pockets", "smoothness")
+            names = trainings.DEEP if deep else trainings.RARE_ON
+            assert list(values) == list(trainings.FOUND_ON if finding else names)
+
+
+@pytest.mark.parametrize("name", ["fair_training", "robustness", "trainings"])
+def test_a_protocol_is_older_than_its_runs(name):
     """Where it is recorded, by the commit in which the experiment last changed."""
-    stored = load_stored("fair_training")
+    stored = load_stored(name)
     commit, _, time = stored["protocol"].partition(", ")
     assert re.fullmatch("[0-9a-f]{7,}", commit) and time[:10] <= stored["date"]
 

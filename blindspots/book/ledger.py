@@ -388,6 +388,16 @@ class TableCompared(NamedTuple):
     high: torch.Tensor
     chance: float
 
+    @property
+    def width(self) -> float:
+        """Half the width of the bands, as a share of their middle, in the median."""
+        return ((self.high - self.low) / (self.high + self.low)).median().item()
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the chance lies, in per cent: anywhere, if the bands are too wide to decide."""
+        return (0.0, 100.0) if self.width > WIDEST else (self.chance, self.chance)
+
 
 def compare_table(
     printed: Sequence[float], runs: Float[torch.Tensor, "runs cells"], *, images: int | None = None
@@ -457,18 +467,17 @@ def record_table(
     table = compare_table([*printed.values()], runs, images=images)
     other = compare_table(elsewhere[1], runs, images=images)
     inside, misplaced = int(table.inside.sum()), int(other.inside.sum())
-    width = ((table.high - table.low) / (table.high + table.low)).median()
     beside = zip(printed, runs.mean(dim=0).tolist(), printed.values(), strict=True)
     cells = ", ".join(f"{cell} {mean:.3g} ({number:g})" for cell, mean, number in beside)
     listed = f"; ours (the paper's): {cells}" if len(printed) <= LISTED else ""
-    wide = bool(width > WIDEST)
     record(
         name,
         found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run.",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
-        f"{0.05 * len(printed):.1f} outside; bands of ± {100 * width:.0f} % in the median{listed}",
+        f"{0.05 * len(printed):.1f} outside; bands of ± {100 * table.width:.0f} % in the median"
+        f"{listed}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
-        interval=(0, 100) if wide else (table.chance, table.chance),
+        interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),
         paper=(100, 100),
         stored=stored,

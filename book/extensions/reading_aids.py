@@ -1,12 +1,14 @@
-"""Aids to reading: a figure opens at full size, and the fold that installs says so."""
+"""Aids to reading: a figure opens at full size, and a fold says what is in it."""
 
 import posixpath
+import re
 
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.osutil import relative_uri
 
+CAPTION = re.compile(r"<caption>([^<]*)")
 INSTALL = "# On Colab, run this cell first."
 
 
@@ -34,19 +36,33 @@ class OpenFigures(SphinxPostTransform):
                 link += image
 
 
-class NameInstallCell(SphinxPostTransform):
-    """Lets the fold of the first cell, which most readers skip, say so."""
+class NameFolds(SphinxPostTransform):
+    """Lets each fold of a notebook say what is in it."""
 
     default_priority = 190  # before MyST-NB folds the cells
     formats = ("html",)
 
     def run(self, **kwargs):
         for cell in self.document.findall(nodes.container):
-            if cell.get("hide_mode") and cell.astext().startswith(INSTALL):
-                cell["prompt_show"] = cell["prompt_hide"] = "Install on Colab"
+            if cell.get("hide_mode"):
+                what = folded(cell)
+                cell["prompt_show"], cell["prompt_hide"] = f"Show {what}", f"Hide {what}"
+
+
+def folded(cell):
+    """Say what is in the fold of a cell."""
+    if cell.astext().startswith(INSTALL):
+        return "how to install on Colab"
+    tables = [raw.astext() for raw in cell.findall(nodes.raw) if "<caption>" in raw.astext()]
+    if cell["hide_mode"] == "output":
+        return f"the table: {CAPTION.search(tables[0])[1]}" if tables else "the output"
+    if tables:
+        return "the code of this table"
+    drawn = any(True for _ in cell.findall(nodes.image))
+    return "the code of this figure" if drawn else "the code"
 
 
 def setup(app: Sphinx):
     app.add_post_transform(OpenFigures)
-    app.add_post_transform(NameInstallCell)
+    app.add_post_transform(NameFolds)
     return {"version": "1", "parallel_read_safe": True}
