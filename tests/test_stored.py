@@ -106,7 +106,7 @@ def test_five_trainings_of_every_network_on_both_data_sets():
             assert list(values) == list(trainings.FOUND_ON if finding else names)
 
 
-@pytest.mark.parametrize("name", ["fair_training", "robustness", "trainings"])
+@pytest.mark.parametrize("name", ["fair_training", "robustness", "trainings", "transfer"])
 def test_a_protocol_is_older_than_its_runs(name):
     """Where it is recorded, by the commit in which the experiment last changed."""
     stored = load_stored(name)
