@@ -395,7 +395,7 @@ class TableCompared(NamedTuple):
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the chance lies, in per cent: anywhere, if the bands are too wide to decide."""
+        """Say where the chance lies; anywhere, if the bands are too wide to decide."""
         return (0.0, 100.0) if self.width > WIDEST else (self.chance, self.chance)
 
 

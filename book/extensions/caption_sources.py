@@ -32,7 +32,9 @@ class SayWhere(SphinxPostTransform):
                 for raw in cell.findall(nodes.raw):
                     if "caption" in raw.astext():
                         place = f' <span class="source">{html.escape(said)}</span>'
-                        raw.children = [nodes.Text(END.sub(place, raw.astext()))]
+                        filled = nodes.Text(END.sub(place, raw.astext()))
+                        raw.clear()
+                        raw += filled
 
 
 def source(classes):
