@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+import reading_aids
 from bs4 import BeautifulSoup
+from docutils import nodes
 from sphinx.application import Sphinx
 
 from blindspots.book.ledger import CLAIMS, Proven, Verdict
@@ -140,10 +142,33 @@ kernelspec: {name: python3, display_name: Python 3}
 :tags: [hide-cell]
 2
 ```
+
+```{code-cell}
+:tags: [hide-input]
+import math
+```
 """
 
 
 def test_the_cell_that_installs_says_so(build):
     page = build(index=NOTEBOOK)["index"]
     shown = [fold.get_text() for fold in page.select("summary .collapsed")]
-    assert shown == ["Show how to install on Colab", "Show the code"]
+    assert shown == [
+        "Show how to install on Colab",
+        "Show the code",
+        "Show the imports",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "output", "said"),
+    [
+        ("input", nodes.raw("", "<table><caption>Two</caption></table>"), "the code of this table"),
+        ("output", nodes.raw("", "<table><caption>Two</caption></table>"), "the table: Two"),
+        ("input", nodes.figure("", nodes.image()), "the code of this figure"),
+        ("output", nodes.literal_block(text="2"), "the output"),
+    ],
+)
+def test_folds_say_what_is_in_them(mode, output, said):
+    cell = nodes.container("", nodes.literal_block(text="draw()"), output, hide_mode=mode)
+    assert reading_aids.folded(cell) == said

@@ -58,6 +58,8 @@ def folded(cell):
         return f"the table: {CAPTION.search(tables[0])[1]}" if tables else "the output"
     if tables:
         return "the code of this table"
+    if re.match(r"import |from ", cell.astext()):
+        return "the imports"
     drawn = any(True for _ in cell.findall(nodes.image))
     return "the code of this figure" if drawn else "the code"
 
