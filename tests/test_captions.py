@@ -2,7 +2,6 @@
 
 import ast
 import re
-import sys
 from pathlib import Path
 
 import nbformat
@@ -11,9 +10,7 @@ import pytest
 from blindspots.book.stored import load_stored
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "book" / "extensions"))
-
-import caption_sources  # noqa: E402
+import caption_sources
 
 CHAPTERS = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
 

@@ -1,7 +1,6 @@
 """The map of the chapters: what each says that it needs, and an order that respects it."""
 
 import re
-import sys
 from pathlib import Path
 
 import nbformat
@@ -9,9 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "book" / "extensions"))
-
-import chapter_map  # noqa: E402
+import chapter_map
 
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
 FILES = [entry["file"] for part in TOC["parts"] for entry in part["chapters"]]

@@ -390,7 +390,7 @@ class TableCompared(NamedTuple):
 
     @property
     def width(self) -> float:
-        """Half the width of the bands, as a share of their middle, in the median."""
+        """Give half the width of the bands, as a share of their middle, in the median."""
         return ((self.high - self.low) / (self.high + self.low)).median().item()
 
     @property
