@@ -4,14 +4,13 @@ import ast
 import re
 from pathlib import Path
 
+import caption_sources
 import nbformat
 import pytest
 
 from blindspots.book.stored import load_stored
 
 ROOT = Path(__file__).parent.parent
-import caption_sources
-
 CHAPTERS = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
 
 

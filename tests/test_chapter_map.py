@@ -3,13 +3,12 @@
 import re
 from pathlib import Path
 
+import chapter_map
 import nbformat
 import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
-import chapter_map
-
 TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
 FILES = [entry["file"] for part in TOC["parts"] for entry in part["chapters"]]
 CHAPTERS = [Path(name).name for name in FILES if name.startswith("chapters/")]

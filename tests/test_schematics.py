@@ -81,7 +81,7 @@ def test_folded_frequencies_are_those_that_aliasing_joins(monkeypatch, size, str
     """A wave of each frequency, sampled, is the wave of the frequency that it is joined with."""
     monkeypatch.setattr(schematics, "_as_svg", lambda figure: figure)
     (axis,) = schematics.folded_frequencies(size, stride).axes
-    numbers = {t.xy: int(t.get_text()) for t in axis.texts if t.get_text().isdigit()}
+    numbers = {t.get_position(): int(t.get_text()) for t in axis.texts if t.get_text().isdigit()}
     joined = [
         (numbers[start, 1.0], numbers[end, 0.0])
         for start, end in (x.get_xdata() for x in axis.lines if len(x.get_xdata()) == 2)

@@ -334,7 +334,7 @@ def interval_plot(
     for part in parts:
         top = at[list(sections).index(part)] - 1.1
         axis.axhline(top - 0.6, color=GREY, linewidth=0.8)
-        label = {"fontsize": 9, "fontweight": "bold", "va": "center", "ha": "right"}
+        label: dict[str, Any] = {"fontsize": 9, "fontweight": "bold", "va": "center", "ha": "right"}
         axis.text(-0.02, top, part, transform=axis.get_yaxis_transform(), **label)
     axis.hlines(at, *intervals, color=BLUE, alpha=0.35, linewidth=7, label=band)
     styles = [(RED, "D", RED), ("black", "o", "none")]

@@ -2,12 +2,14 @@
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 from IPython.display import SVG
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle, Rectangle
 from torch import nn
 
 from blindspots.attack.exact import affine_minimum
@@ -54,14 +56,15 @@ def level_set_and_polytope() -> SVG:
     ):
         if point is not start:
             axis.plot(*torch.stack([start, point]).T.tolist(), color=color, linestyle="--")
-        axis.plot(*point.tolist(), color=color, marker=marker)
-        axis.annotate(text, point.tolist(), place, textcoords="offset points", color=color)
-    for text, place in (
+        x, y = point.tolist()
+        axis.plot(x, y, color=color, marker=marker)
+        axis.annotate(text, (x, y), place, textcoords="offset points", color=color)
+    for text, center in (
         ("target", (0.68, 0.33)),
         ("class", (0.16, 0.2)),
         ("another", (0.16, 0.74)),
     ):
-        axis.text(*place, text, fontsize=11, style="italic")
+        axis.text(*center, text, fontsize=11, style="italic")
     axis.text(0.51, 0.7, "equal cross-entropy", color=BLUE, ha="right")
     axis.set(xlim=(0.12, 0.82), ylim=(0.17, 0.78))
     return _sketched(figure, [axis], aspect="equal")
@@ -78,7 +81,7 @@ def plane_pocket_dust() -> SVG:
         if title == "a half-space":
             axis.axvspan(0.8, 2.4, color=LIGHT)
         elif title == "a pocket":
-            axis.add_patch(plt.Circle((1.05, 0.0), 0.25, color=LIGHT))
+            axis.add_patch(Circle((1.05, 0.0), 0.25, color=LIGHT))
         else:
             dust = 3.6 * torch.rand(2, 260, generator=generator) - 1.6
             axis.scatter(*dust.tolist(), s=1.5, color=RED)
@@ -181,8 +184,8 @@ def who_attacks_whom() -> SVG:
 
 def _numbered(axis: Axes, place: tuple[float, float], number: int, color: str) -> None:
     axis.plot(*place, marker="o", markersize=19, color=color)
-    look = {"color": "white", "fontweight": "bold"}
-    axis.annotate(f"{number}", place, ha="center", va="center", **look)
+    look: dict[str, Any] = {"color": "white", "fontweight": "bold"}
+    axis.text(*place, f"{number}", ha="center", va="center", **look)
 
 
 def _box(
@@ -196,7 +199,7 @@ def _box(
 ) -> None:
     x, y = center
     corner = x - width / 2, y - 0.55
-    axis.add_patch(plt.Rectangle(corner, width, 1.1, fill=False, edgecolor=color, linewidth=1.5))
+    axis.add_patch(Rectangle(corner, width, 1.1, fill=False, edgecolor=color, linewidth=1.5))
     axis.text(x, y, f"{first}\n{second}", ha="center", va="center")
 
 
