@@ -322,3 +322,11 @@ def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glue
     with pytest.raises(ValueError, match="distinguishes nothing"):
         same = ("the same", [*printed.values()])
         record_table("table-2", printed, runs, elsewhere=same, images=256, stored=stored)
+
+
+def test_bands_that_are_too_wide_decide_nothing():
+    narrow = torch.tensor([[0.20, 0.10], [0.22, 0.12], [0.21, 0.11]])
+    table = compare_table([0.21, 0.11], narrow, images=256)
+    assert table.width < ledger.WIDEST and table.interval == (table.chance, table.chance)
+    wide = compare_table([0.21, 0.11], torch.tensor([[0.1, 0.5], [0.6, 0.05]]), images=256)
+    assert wide.width > ledger.WIDEST and wide.interval == (0, 100)

@@ -41,3 +41,11 @@ def test_silent_without_the_books_tools():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_nothing_is_at_least_all():
+    assert words.at_least(0.9) == "at least 90.0 %" and words.at_least(torch.tensor(1.0)) == "100 %"
+    assert (
+        words.at_least(0.9999, 0) == "at least 99 %" and words.at_least(0.29, 0) == "at least 29 %"
+    )
+    assert words.at_least_of(2, 3) == "at least 2 of 3" and words.at_least_of(3, 3) == "all 3"

@@ -1,5 +1,6 @@
 """Numbers that flow from the cells of a chapter into its sentences, and how they are written."""
 
+import math
 from collections.abc import Iterable, Mapping
 
 from torch import Tensor
@@ -42,12 +43,14 @@ def percent(share: Number, digits: int = 1) -> str:
 
 
 def at_least(share: Number, digits: int = 1) -> str:
-    """Write the least of several shares; nothing is more than all.
+    """Write the least of several shares, rounded down; nothing is more than all.
 
-    >>> at_least(0.987), at_least(1.0)
+    >>> at_least(0.9876), at_least(1.0)
     ('at least 98.7 %', '100 %')
     """
-    return f"at least {percent(share, digits)}" if share < 1 else "100 %"
+    unit = 10 ** (digits + 2)
+    floor = math.floor(float(share) * unit + 1e-9) / unit  # 0.29 * 100 is a little less than 29
+    return f"at least {percent(floor, digits)}" if share < 1 else "100 %"
 
 
 def at_least_of(count: int, total: int) -> str:
