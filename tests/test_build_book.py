@@ -87,6 +87,8 @@ def test_every_stored_run_is_shown_in_a_chapter():
 
 def test_only_loading_counts_as_showing():
     assert build_facts.loaded(ast.parse('a = load_stored("one")\nload("two")')) == {"one"}
+    assert build_facts.loaded(ast.parse('record("near", data="digits")')) == {"trainings"}
+    assert build_facts.loaded(ast.parse('record("near", stored=run)')) == set()
 
 
 def test_commit_without_git(monkeypatch):

@@ -411,18 +411,22 @@ def pack_figures(chapter: Chapter, folder: Path) -> Path:
     archive = folder / f"figures-{stem}.zip"
     with zipfile.ZipFile(archive, "w") as packed:  # pictures are compressed already
         for name, picture in figures(chapter).items():
-            packed.writestr(f"{stem}/{name}.png", picture)
+            packed.writestr(f"{stem}/{name}", picture)
     return archive
 
 
 def figures(chapter: Chapter) -> dict[str, bytes]:
-    """The figures of a chapter that have a name, by it."""
-    return {
-        cell.metadata["mystnb"]["figure"]["name"]: base64.b64decode(output.data["image/png"])
-        for cell, outputs in zip(chapter.cells, chapter.outputs, strict=True)
-        for output in outputs
-        if "image/png" in output.get("data", {})
-    }
+    """The figures of a chapter that have a name, by the file that they become."""
+    found = {}
+    for cell, outputs in zip(chapter.cells, chapter.outputs, strict=True):
+        for output in outputs:
+            data = output.get("data", {})
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
+            if "image/png" in data:
+                found[f"{name}.png"] = base64.b64decode(data["image/png"])
+            elif "image/svg+xml" in data:
+                found[f"{name}.svg"] = data["image/svg+xml"].encode()
+    return found
 
 
 def size(file: Path) -> str:
