@@ -49,3 +49,8 @@ def test_nothing_is_at_least_all():
         words.at_least(0.9999, 0) == "at least 99 %" and words.at_least(0.29, 0) == "at least 29 %"
     )
     assert words.at_least_of(2, 3) == "at least 2 of 3" and words.at_least_of(3, 3) == "all 3"
+
+
+def test_zero_has_no_minus():
+    assert words.interval((-0.001, -0.01), "+.2f") == "[+0.00, -0.01]"
+    assert words.mean_interval(torch.tensor([-0.001, -0.001]), "+.2f") == "+0.00 [+0.00, +0.00]"

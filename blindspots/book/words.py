@@ -68,7 +68,7 @@ def interval(ends: Iterable[Number], style: str = ".2f") -> str:
     >>> interval((-0.5, 1), "+.1f")
     '[-0.5, +1.0]'
     """
-    return "[" + ", ".join(format(float(end), style) for end in ends) + "]"
+    return "[" + ", ".join(_written(end, style) for end in ends) + "]"
 
 
 def mean_interval(runs: Tensor, style: str = ".2f") -> str:
@@ -77,7 +77,7 @@ def mean_interval(runs: Tensor, style: str = ".2f") -> str:
     >>> mean_interval(Tensor([1.0, 2.0, 3.0]), ".1f")
     '2.0 [-0.5, 4.5]'
     """
-    return f"{runs.mean():{style}} {interval(seed_interval(runs), style)}"
+    return f"{_written(runs.mean(), style)} {interval(seed_interval(runs), style)}"
 
 
 def span(values: Iterable[Number], style: str = ".2f") -> str:
@@ -97,3 +97,9 @@ def named(values: Mapping[str, Number], style: str = ".2f", unit: str = "") -> s
     '0.5 s (FC10), 2.0 s (convnet)'
     """
     return ", ".join(f"{float(x):{style}}{unit} ({name})" for name, x in values.items())
+
+
+def _written(number: Number, style: str) -> str:
+    """What is rounded to zero is zero, not less."""
+    text = format(float(number), style)
+    return text if float(text) else format(0.0, style)

@@ -1,7 +1,8 @@
 """Where the numbers of a figure or table come from, at the end of its caption.
 
-A cell that draws stored results has the tag `stored-NAME`, one without data the tag `sketch`;
-everything else in a chapter was computed by the build, on its data set.
+A cell that draws stored results has the tag `stored-NAME`, one without data the tag `sketch`, one
+whose caption names its data `other-data`; everything else in a chapter was computed by the build,
+on its data set.
 """
 
 import html
@@ -18,6 +19,9 @@ from blindspots.book.stored import load_stored
 END = re.compile(r"(?=</caption>|</p></div>$)")
 
 
+UNSAID = {"tag_sketch", "tag_other-data"}
+
+
 class SayWhere(SphinxPostTransform):
     default_priority = 9  # after one form of each output was selected
 
@@ -25,7 +29,7 @@ class SayWhere(SphinxPostTransform):
         if not self.env.docname.startswith("chapters/"):
             return
         for cell in self.document.findall(nodes.container):
-            if "cell" in cell["classes"] and "tag_sketch" not in cell["classes"]:
+            if "cell" in cell["classes"] and not {*cell["classes"]} & UNSAID:
                 said = f"({source(cell['classes'])})"
                 for caption in cell.findall(nodes.caption):
                     caption += [nodes.Text(" "), nodes.inline(text=said, classes=["source"])]
