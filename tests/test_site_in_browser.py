@@ -245,7 +245,11 @@ def test_figures_open_at_full_size_by_mouse_and_by_keyboard(visit, name):
     links.first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/_images/*")
-    assert page.locator("img").evaluate("e => e.naturalWidth") > 500 and complaints == []
+    if page.url.endswith(".svg"):  # the page is the picture, of any size without loss
+        assert page.evaluate("document.documentElement.viewBox.baseVal.width") > 300
+    else:
+        assert page.locator("img").evaluate("e => e.naturalWidth") > 500
+    assert complaints == []
 
 
 def test_slides_and_figures_can_be_downloaded(visit):
