@@ -141,9 +141,13 @@ def test_deck_says_what_the_marked_cells_say(file, decks):
     assert set(words(" ".join(deck.said))) <= allowed
 
 
-def test_sketches_are_shown_with_their_caption(decks):
-    shown = [p.read_text() for p in decks.values() if "data:image/svg+xml;base64," in p.read_text()]
-    assert len(shown) == 2 and all("figcaption><strong>" in page for page in shown)
+def test_a_sketch_is_shown_with_its_caption():
+    book = {"figure": {"caption": "**A claim.** More.", "name": "x"}, "image": {"alt": "A box."}}
+    cell = nbformat.v4.new_code_cell("draw()", metadata={"mystnb": book})
+    drawn = nbformat.v4.new_output("display_data", data={"image/svg+xml": "<svg/>"})
+    shown = build_slides.output_html(drawn, cell, {})
+    assert base64.b64encode(b"<svg/>").decode() in shown and 'alt="A box."' in shown
+    assert "<figcaption><strong>A claim.</strong> More.</figcaption>" in shown
 
 
 def test_decks_show_no_markup_and_load_nothing_from_elsewhere(decks):
