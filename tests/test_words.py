@@ -53,4 +53,6 @@ def test_nothing_is_at_least_all():
 
 def test_zero_has_no_minus():
     assert words.interval((-0.001, -0.01), "+.2f") == "[+0.00, -0.01]"
+    assert words.span([-0.001, 1], ".1f") == "0.0 to 1.0"
+    assert words.named({"a": -0.001}, ".1f", " %") == "0.0 % (a)"
     assert words.mean_interval(torch.tensor([-0.001, -0.001]), "+.2f") == "+0.00 [+0.00, +0.00]"

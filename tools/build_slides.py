@@ -47,6 +47,7 @@ EXECUTED = ROOT / "_build" / "jupyter_execute"
 SLIDES = ROOT / "_build" / "html" / "slides"
 VENDOR = BOOK / "assets" / "vendor"
 LECTURE = "lecture"
+PICTURES = {"image/png": "png", "image/svg+xml": "svg"}  # types, and how their files end
 
 HEADING = re.compile(r"#{1,6} (.+)")
 ADMONITION = re.compile(r"`{3,}\{admonition\} (.+)")
@@ -326,14 +327,11 @@ def output_html(output: Any, cell: Any, glued: Mapping[str, str]) -> str:
     if output.output_type == "stream":
         return f"<pre>{html.escape(output.text)}</pre>" if output.name == "stdout" else ""
     data = output.get("data", {})
-    if "image/png" in data or "image/svg+xml" in data:
+    if drawn := picture(data):
         book = cell.metadata["mystnb"]
-        if "image/png" in data:
-            picture = data["image/png"].replace("\n", "")
-            address, tall = f"data:image/png;base64,{picture}", is_tall(picture)
-        else:
-            drawn = base64.b64encode(data["image/svg+xml"].encode()).decode()
-            address, tall = f"data:image/svg+xml;base64,{drawn}", False
+        mime, content = drawn
+        encoded = base64.b64encode(content).decode()
+        address, tall = f"data:{mime};base64,{encoded}", mime == "image/png" and is_tall(encoded)
         caption = parser().renderInline(fill(book["figure"]["caption"], glued))
         return (
             f'<figure{" class=tall" if tall else ""}><img src="{address}" '
@@ -344,6 +342,15 @@ def output_html(output: Any, cell: Any, glued: Mapping[str, str]) -> str:
     if "text/plain" in data and len(data) == 1:
         return f"<pre>{html.escape(data['text/plain'])}</pre>"
     return ""
+
+
+def picture(data: Mapping[str, str]) -> tuple[str, bytes] | None:
+    """The picture in an output, if there is one: its type, and the content of its file."""
+    for mime in PICTURES:
+        if mime in data:
+            content = data[mime]
+            return mime, base64.b64decode(content) if mime == "image/png" else content.encode()
+    return None
 
 
 def is_tall(picture: str) -> bool:
@@ -420,12 +427,10 @@ def figures(chapter: Chapter) -> dict[str, bytes]:
     found = {}
     for cell, outputs in zip(chapter.cells, chapter.outputs, strict=True):
         for output in outputs:
-            data = output.get("data", {})
-            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name")
-            if "image/png" in data:
-                found[f"{name}.png"] = base64.b64decode(data["image/png"])
-            elif "image/svg+xml" in data:
-                found[f"{name}.svg"] = data["image/svg+xml"].encode()
+            if drawn := picture(output.get("data", {})):
+                mime, content = drawn
+                name = cell.metadata["mystnb"]["figure"]["name"]
+                found[f"{name}.{PICTURES[mime]}"] = content
     return found
 
 

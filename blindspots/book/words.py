@@ -87,7 +87,7 @@ def span(values: Iterable[Number], style: str = ".2f") -> str:
     '1 to 3'
     """
     ends = [float(value) for value in values]
-    return f"{min(ends):{style}} to {max(ends):{style}}"
+    return f"{_written(min(ends), style)} to {_written(max(ends), style)}"
 
 
 def named(values: Mapping[str, Number], style: str = ".2f", unit: str = "") -> str:
@@ -96,7 +96,7 @@ def named(values: Mapping[str, Number], style: str = ".2f", unit: str = "") -> s
     >>> named({"FC10": 0.5, "convnet": 2}, ".1f", " s")
     '0.5 s (FC10), 2.0 s (convnet)'
     """
-    return ", ".join(f"{float(x):{style}}{unit} ({name})" for name, x in values.items())
+    return ", ".join(f"{_written(x, style)}{unit} ({name})" for name, x in values.items())
 
 
 def _written(number: Number, style: str) -> str:

@@ -57,7 +57,7 @@ class DataRole(SphinxRole):
     def run(self):
         data = train_images()
         height, width = data.images.shape[2:]
-        told = {"MNIST": "MNIST", "digits": "scikit-learn's digits"}.get(data.name, data.name)
+        told = "scikit-learn's digits" if data.name == "digits" else data.name
         return [nodes.Text(f"{told}, {height} × {width} pixels")], []
 
 
@@ -144,16 +144,22 @@ class FillIn(SphinxPostTransform):
         return links
 
     def link(self, document):
-        reference = pending_xref(
-            refdoc=self.env.docname,
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/{document}",
-            refexplicit=True,
-            refwarn=True,
-        )
-        reference += nodes.inline(text=self.env.titles[document].astext())
-        return reference
+        title = nodes.inline(text=self.env.titles[document].astext())
+        return refer(self.env.docname, document, title, explicit=True)
+
+
+def refer(here, document, text, *, explicit):
+    """Refer to a document; its title takes the place of a text that is not explicit."""
+    reference = pending_xref(
+        refdoc=here,
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/{document}",
+        refexplicit=explicit,
+        refwarn=True,
+    )
+    reference += text
+    return reference
 
 
 def duration(seconds):

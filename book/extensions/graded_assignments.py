@@ -1,8 +1,7 @@
 """`{assignments}`: a table of the graded assignments that it names, read from their masters."""
 
-from build_facts import line_break, make_table
+from build_facts import line_break, make_table, refer
 from docutils import nodes
-from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -42,16 +41,7 @@ class AssignmentsDirective(SphinxDirective):
 
     def link(self, name):
         """The chapter, which gives the assignment its title."""
-        reference = pending_xref(
-            refdoc=self.env.docname,
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/chapters/{name}",
-            refexplicit=False,
-            refwarn=True,
-        )
-        reference += nodes.strong()
-        return reference
+        return refer(self.env.docname, f"chapters/{name}", nodes.strong(), explicit=False)
 
 
 def lines(first, *others):
