@@ -46,7 +46,7 @@ from blindspots.units import (
     top_images as top_images,
 )
 from blindspots.directions import haar_basis as haar_basis, whitening as whitening
-from blindspots.transfer import transfer_matrix as transfer_matrix
+from blindspots.networks import transfer_matrix as transfer_matrix
 from blindspots.intervals import seed_interval as seed_interval, wilson_interval as wilson_interval
 from blindspots.bounds.norms import conv_norm as conv_norm, dense_norm as dense_norm
 from blindspots.bounds.layers import (

@@ -13,7 +13,7 @@ from torch import nn
 from tqdm import tqdm
 
 from blindspots import LabelledImages, dense_norm, load_images, trained
-from blindspots.book.alexnet import load_alexnet
+from blindspots.imagenet import load_alexnet
 from experiments.command import Results, parser, store_results
 from experiments.lipschitz_methods import METHODS, Layer, exact
 

@@ -8,7 +8,7 @@ import torch
 
 from blindspots import load_images
 from blindspots.book.matrix_browser import matrix_browser
-from blindspots.transfer import TransferMatrix
+from blindspots.networks import TransferMatrix
 
 DATA = load_images("digits", split="test")[:10]
 

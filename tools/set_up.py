@@ -107,7 +107,7 @@ def main():
     if not works(python):
         run([sys.executable, "-m", "venv", "--clear", VENV])
     install = [python, "-m", "pip", "install", "--disable-pip-version-check"]
-    run([*install, "-c", "constraints.txt", "-e", ".[book,build,test,teach]"])
+    run([*install, "-c", "constraints.txt", "-e", ".[book,imagenet,build,test,teach]"])
     with open(os.path.join(VENV, "ready"), "w") as marker:
         marker.write("Set up. Delete this file to have it checked again.\n")
 

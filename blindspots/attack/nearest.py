@@ -68,7 +68,8 @@ def nearest_attack(
         images: floating point (32 bits or more), within the bounds.
         targets: the wanted wrong class of each image; None for any but the one predicted now.
         bounds: as in `lbfgs_attack`.
-        projections: at most; more come closer in networks with kinks.
+        projections: at most; more come closer in networks with kinks. An image that is not past the
+            boundary after them is given as many again.
         progress: show a progress bar.
 
     Returns:
@@ -89,7 +90,7 @@ def nearest_attack(
         if targets is None:
             nearest, spent = nearest_class(problem, steps=projections, on_step=on_step)
             problem = towards(problem, nearest)
-        found = project_repeatedly(problem, steps=projections, on_step=on_step)
+        found = project_repeatedly(problem, steps=projections, more=projections, on_step=on_step)
         found = end_on_boundary(problem, found)
         return found._replace(evaluations=found.evaluations + spent + 1)
 
@@ -98,7 +99,9 @@ def nearest_attack(
     )
 
 
-def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int], Any]) -> Found:
+def project_repeatedly(
+    problem: Problem, *, steps: int, more: int = 0, on_step: Callable[[int], Any]
+) -> Found:
     r"""Move each image to the nearest point where its target's logit exceeds those of its rivals.
 
     A step linearises, at the present point, the logit differences that matter: the largest, and
@@ -111,15 +114,17 @@ def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int],
     widely, in the end they average and settle. Only the direction is averaged; the half-spaces pass
     through the logits as they are at the present point.
 
-    `on_step` is told how many rows take each step. A row that got nowhere has distortion infinity
-    and the point at which it stopped.
+    A row that is not past the boundary by then takes up to `more` steps with hardly changing
+    normals, which bring it there if anything does. `on_step` is told how many rows take each step
+    but these. A row that got nowhere has distortion infinity and the point at which it stopped.
     """
     rows, left = _start(problem), problem
     best, smallest = problem.images.clone(), torch.full_like(problem.first_margin, torch.inf)
     pressure, evaluations = torch.zeros_like(smallest), torch.zeros_like(problem.targets)
-    for step in range(steps):
-        on_step(len(rows.at))
-        weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + math.cos(math.pi * step / steps)) / 2
+    for step in range(steps + more):
+        on_step(len(rows.at) if step < steps else 0)
+        turn = math.cos(math.pi * min(step / steps, 1))
+        weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + turn) / 2
         rows, differences, spent = _linearise(left, rows, weight)
         evaluations[rows.at] += spent
         size = distortion(left.images, rows.x)
@@ -130,6 +135,8 @@ def project_repeatedly(problem: Problem, *, steps: int, on_step: Callable[[int],
         pressure[at] = rows.multipliers[better].sum(dim=1)
         rows, moved = _project(left, rows, differences)
         going = ~(reached & (moved <= STANDSTILL * size))
+        if step >= steps - 1:
+            going &= smallest[rows.at] == torch.inf
         if not going.all():
             left, rows = select(left, going), _Rows(*(field[going] for field in rows))
         if len(rows.at) == 0:

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from blindspots.book.figures import image_url
-from blindspots.transfer import TransferMatrix
+from blindspots.networks import TransferMatrix
 
 SIDE = 56  # pixels of the screen per image
 POOL = 64  # images per source that examples are taken from

@@ -1,0 +1,69 @@
+"""Adversarial images that survive being written to a file."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from blindspots.attack._problem import class_numbers
+from blindspots.networks import classify, margin, refuse_moving
+
+STEPS = 200
+SHARE = 0.005  # of the pixels that one step changes
+
+
+def round_adversarial(
+    model: nn.Module,
+    images: Float[Tensor, "n *shape"],
+    targets: Int[Tensor, "n"],
+    *,
+    levels: int = 256,
+    ahead: float = 0.1,
+) -> tuple[Float[Tensor, "n *shape"], Bool[Tensor, "n"]]:
+    """Round adversarial images to the levels of a file, so that the target is still predicted.
+
+    On the boundary an image falls back as often as not when it is rounded, and most of its change
+    may be less than half a level. So after rounding, the pixels that matter most are moved by one
+    level, a few at a time, until the target's logit leads. Not in the paper, whose figures were
+    printed.
+
+    Args:
+        model: in evaluation mode; maps images to logits.
+        images: adversarial images in [0, 1].
+        targets: the class of each that shall be predicted.
+        levels: how many equally spaced values a pixel can have; 256 in a PNG of 8 bits.
+        ahead: by how much the target's logit shall exceed the others', so that another program,
+            whose rounding errors are others, agrees.
+
+    Returns:
+        The rounded images, and whether the target leads in each.
+
+    Raises:
+        ValueError: if the model is in training mode, there are fewer than two levels, or targets
+            do not fit.
+    """
+    refuse_moving(model)
+    if levels < 2:
+        raise ValueError(f"a pixel needs two levels or more, got {levels}: a PNG has 256")
+    steps = levels - 1
+    grey = (images.detach() * steps).round()
+    done = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+    for step in range(STEPS):
+        left = (~done).nonzero()[:, 0]
+        with torch.enable_grad():
+            points = (grey[left] / steps).requires_grad_()
+            logits = classify(model, points)
+            wanted = class_numbers(targets, images, classes=logits.shape[1])[left]
+            rivals = ~nn.functional.one_hot(wanted, logits.shape[1]).bool()
+            excess = margin(logits, wanted, rivals)
+            (gradient,) = torch.autograd.grad(excess.sum(), points)
+        done[left] = excess.detach() <= -ahead
+        if done.all() or step == STEPS - 1:
+            break
+        up = gradient < 0
+        movable = torch.where(up, grey[left] < steps, grey[left] > 0)
+        weight = (gradient.abs() * movable).flatten(1)
+        most = weight.topk(max(1, round(SHARE * weight.shape[1])), dim=1)
+        move = torch.zeros_like(weight).scatter_(1, most.indices, (most.values > 0).to(weight))
+        direction = torch.where(up, 1.0, -1.0) * move.view_as(gradient)
+        grey[left] += direction * ~done[left].view(-1, *[1] * (images.ndim - 1))
+    return grey / steps, done
