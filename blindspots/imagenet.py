@@ -125,7 +125,7 @@ class Sum(nn.Sequential):
         return images + super().forward(images)
 
 
-def load_network(name: str, *, side: int = SIDE) -> nn.Module:
+def load_network(name: str, *, side: int = SIDE, stand_in: bool = False) -> nn.Module:
     """Load a network trained on ImageNet: pixels in [0, 1] go in, 1,000 logits come out.
 
     EfficientNet-Lite0, 1 and 2 are read from wheels of the package index, by the extra
@@ -138,44 +138,52 @@ def load_network(name: str, *, side: int = SIDE) -> nn.Module:
         name: of `LITES` or `DOWNLOADED`.
         side: of the images, in pixels. An EfficientNet-Lite pads them as TensorFlow does, by an
             amount that depends on it; the others take any size from 64.
+        stand_in: where the weights are not at hand, warn and give random ones, from a fixed seed:
+            enough to see the code at work.
 
     Returns:
         The network in evaluation mode; none of its parameters requires a gradient.
 
     Raises:
         ValueError: if there is no network of that name, or its file is not the published one.
-        FileNotFoundError: if the weights are not here and cannot be downloaded (`NoWeights`).
+        FileNotFoundError: if the weights are not at hand and there shall be no stand-in
+            (`NoWeights`).
     """
-    if name in LITES:
-        network: nn.Module = _lite(name, side)
-    elif name in DOWNLOADED:
-        network = nn.Sequential(Normalise(), _downloaded(name))
-    else:
+    if name not in (*LITES, *DOWNLOADED):
         known = ", ".join([*LITES, *DOWNLOADED])
         raise ValueError(f"there is no network {name!r}: use one of {known}")
-    return network.requires_grad_(False).eval()
-
-
-def load_alexnet(*, download: bool = True) -> tuple[nn.Module, bool]:
-    """Load torchvision's AlexNet without normalisation; say whether its weights are trained.
-
-    Without a network the weights are random, from a fixed seed, with a warning. The convolutions of
-    this variant have 64, 192, 384, 256 and 256 outputs; those of the paper's (Table 5) have 96,
-    256, 384, 384 and 256.
-
-    Args:
-        download: whether to look for the weights at all.
-    """
-    if download:
-        try:
-            return _downloaded("AlexNet").eval(), True
-        except NoWeights as missing:
-            warnings.warn(f"{missing}: its weights are random", stacklevel=2)
-    from torchvision.models import alexnet  # slow, and few need it
-
+    try:
+        state = _weights(name) if name in LITES else _downloaded(name)
+    except NoWeights as missing:
+        if not stand_in:
+            raise
+        warnings.warn(f"{missing}. Its weights are random", stacklevel=2)
+        state = None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return alexnet().eval(), False
+        network = _lite(LITES[name], side) if name in LITES else _torchvision(name)
+    network.eval()
+    if state is not None:
+        # Those of an EfficientNet-Lite have other names, in the same order.
+        network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
+    layers = _fused(network) if isinstance(network, nn.Sequential) else [network]
+    return nn.Sequential(Normalise(), *layers).requires_grad_(False).eval()
+
+
+def load_alexnet() -> tuple[nn.Module, bool]:
+    """Load torchvision's AlexNet without normalisation; say whether its weights are trained.
+
+    Without a network they are random, from a fixed seed, with a warning. The convolutions of this
+    variant have 64, 192, 384, 256 and 256 outputs; those of the paper's (Table 5) have 96, 256,
+    384, 384 and 256.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        network = load_network("AlexNet", stand_in=True)
+    for warning in caught:
+        warnings.warn(warning.message, stacklevel=2)
+    assert isinstance(network, nn.Sequential)
+    return network[1], not caught
 
 
 def class_names() -> tuple[str, ...]:
@@ -191,21 +199,30 @@ def load_photographs() -> LabelledImages:
     Their labels are numbers of `class_names()`. The shorter side of each is brought to 256 pixels,
     and the middle is kept.
 
-    Raises:
-        ModuleNotFoundError: if scikit-image is not installed (`blindspots[imagenet]` brings it).
+    Without scikit-image, which `blindspots[imagenet]` brings, only the last two are at hand; a
+    warning says so.
     """
-    import skimage.data
     from sklearn.datasets import load_sample_image
 
-    images = []
-    for photograph in PHOTOGRAPHS:
+    images, at_hand = [], [p for p in PHOTOGRAPHS if p.title.endswith(".jpg")]
+    if importlib.util.find_spec("skimage"):
+        import skimage.data
+
+        at_hand = [*PHOTOGRAPHS]
+    else:
+        warnings.warn(
+            'scikit-image is not installed, so five of seven photographs are missing: pip install "'
+            'blindspots[imagenet]"',
+            stacklevel=2,
+        )
+    for photograph in at_hand:
         if photograph.title.endswith(".jpg"):
             pixels = load_sample_image(photograph.title)
         else:
             pixels = getattr(skimage.data, photograph.title)()
         images.append(_cut(pixels[0] if isinstance(pixels, tuple) else pixels))
     names = class_names()
-    labels = torch.tensor([names.index(photograph.shows) for photograph in PHOTOGRAPHS])
+    labels = torch.tensor([names.index(photograph.shows) for photograph in at_hand])
     return LabelledImages(torch.stack(images), labels, "photographs")
 
 
@@ -239,25 +256,28 @@ def _cut(picture: Any) -> Float[Tensor, "3 224 224"]:
     return functional.to_tensor(functional.center_crop(smaller, [SIDE]))
 
 
-def _downloaded(name: str) -> nn.Module:
+def _torchvision(name: str) -> nn.Module:
     import torchvision.models
 
-    function, weights = DOWNLOADED[name]
-    published = getattr(torchvision.models, weights).IMAGENET1K_V1
-    try:
-        state = published.get_state_dict(check_hash=True, progress=False)
-    except (URLError, OSError) as error:
-        raise NoWeights(
-            f"{name}'s ImageNet weights could not be downloaded ({error}); connect to the network"
-        ) from error
-    network: nn.Module = getattr(torchvision.models, function)()
-    network.load_state_dict(state)
+    network: nn.Module = getattr(torchvision.models, DOWNLOADED[name][0])()
     return network
 
 
-def _lite(name: str, side: int) -> nn.Sequential:
+def _downloaded(name: str) -> dict[str, Tensor]:
+    import torchvision.models
+
+    weights = getattr(torchvision.models, DOWNLOADED[name][1]).IMAGENET1K_V1
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(check_hash=True, progress=False)
+    except (URLError, OSError) as error:
+        raise NoWeights(
+            f"{name}'s ImageNet weights could not be downloaded ({error}): connect to the network"
+        ) from error
+    return state
+
+
+def _lite(lite: Lite, side: int) -> nn.Sequential:
     """Stem, blocks, head, mean over the places, one linear layer (Table 1 of EfficientNet)."""
-    lite = LITES[name]
     layers, channels, side = [*_convolution(3, 32, 3, side, stride=2)], 32, ceil(side / 2)
     for number, (blocks, kernel, stride, expansion, outputs) in enumerate(STAGES):
         inner = 0 < number < len(STAGES) - 1  # the first and the last stage are never deeper
@@ -271,10 +291,7 @@ def _lite(name: str, side: int) -> nn.Sequential:
             layers += [Sum(*parts)] if step == 1 and channels == wide else parts
             channels = wide
     layers += [*_convolution(channels, 1280, 1, side), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    network = nn.Sequential(*layers, nn.Linear(1280, 1000)).eval()
-    state = network.state_dict()
-    network.load_state_dict(dict(zip(state, _weights(name).values(), strict=True)))
-    return nn.Sequential(Normalise(), *_fused(network))
+    return nn.Sequential(*layers, nn.Linear(1280, 1000))
 
 
 def _convolution(

@@ -103,7 +103,7 @@ class Reading:
     [
         ("function", "package.f", [":Used in: :doc:`/chapters/one`, :doc:`/chapters/two`"]),
         ("class", "package.C", [":Used in: :doc:`/chapters/one`"]),
-        ("data", "package.g", [":Used in: no chapter"]),
+        ("data", "package.g", [":Used in: no chapter; other functions need it"]),
         ("method", "package.C.m", []),
         ("module", "package", []),
     ],

@@ -18,7 +18,7 @@ import scipy.stats
 import torch
 from torch import nn
 
-from blindspots import fit_to_convergence, load_images, nearest_attack
+from blindspots import LabelledImages, fit_to_convergence, imagenet, load_images, nearest_attack
 from blindspots.book.ledger import CLAIMS
 from blindspots.book.stored import load_stored
 from experiments import (
@@ -26,6 +26,7 @@ from experiments import (
     fair_training,
     lipschitz,
     lipschitz_methods,
+    photographs,
     threads,
     trainings,
     transfer,
@@ -189,6 +190,40 @@ def test_units(tmp_path, monkeypatch, sweep_options):
         assert keys(layer) == keys(like)
         settings = [(t["space"], t["k"], t["score"]) for t in layer["tests"]]
         assert settings == [(t["space"], t["k"], t["score"]) for t in like["tests"]]
+
+
+@pytest.mark.slow
+def test_photographs(tmp_path, monkeypatch, sweep_options):
+    """Of one photograph, smaller, by a network with random weights and few classes."""
+    weights = torch.Generator().manual_seed(0)
+    small = nn.Sequential(
+        nn.Conv2d(3, 8, 5, stride=4), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()
+    ).append(nn.Linear(128, 12))
+    for parameter in small.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=weights) / 5
+    small.requires_grad_(False).eval()
+    data = imagenet.load_photographs()
+    several = LabelledImages(data.images[:2, :, ::7, ::7], data.labels[:2] * 0, data.name)
+    names = ["ostrich", *map(str, range(11))]
+    for name, value in {
+        "load_network": lambda name: small,
+        "load_photographs": lambda: several,
+        "class_names": lambda: names,
+        "SIDE": 32,
+        "DRAWS": 3,
+        "CROPS": 300,
+        "ROTATIONS": 9,
+    }.items():
+        monkeypatch.setattr(photographs, name, value)
+    found = made(photographs, tmp_path, *sweep_options)
+    assert keys(found) == keys(load_stored("photographs")) | {"protocol": None}
+    for row in found["photographs"]:
+        assert row["targets"][0] == "ostrich" and row["reads"] not in row["targets"]
+        assert len(row["targets"]) == 1 + photographs.OTHERS == len(row["nearest"]["l2"])
+        assert all(row["nearest"]["success"]) and all(row["lbfgs"]["success"])
+        assert row["any"]["l2"][0] <= 1.01 * min(row["nearest"]["l2"])
+        assert set(row["noise"]) == set(photographs.MULTIPLES)
+    assert 0 < found["bound"] < 1e6 and len(found["units"]) == 6
 
 
 @pytest.mark.slow

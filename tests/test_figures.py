@@ -1,10 +1,13 @@
 import base64
+import io
 import re
 
 import ipywidgets
 import pytest
 import torch
 from matplotlib.colors import to_hex
+from PIL import Image
+from torchvision.transforms import functional
 
 from blindspots import load_images
 from blindspots.book import figures
@@ -46,6 +49,27 @@ def test_perturbations_are_amplified_and_labelled():
     assert [a.get_title() for a in axes] == ["7", "2", "", "", "3", "8"]
     assert torch.allclose(shown(axes[2]), torch.full((4, 4), 0.5))
     assert "× 5" in axes[2].get_ylabel()
+
+
+def test_differences_in_colour_are_drawn_around_grey():
+    pictures = torch.rand(1, 3, 4, 4) / 2
+    figure = figures.perturbation_grid(
+        pictures, pictures + 0.1, before=["cat"], after=["ostrich"], amplification=5
+    )
+    assert torch.allclose(shown(figure.axes[1]), torch.tensor(0.75), atol=1e-6)
+    same = figures.perturbation_grid(
+        pictures, pictures, before=["cat"], after=["cat"], amplification=5
+    )
+    assert torch.allclose(shown(same.axes[1]), torch.tensor(0.5))
+
+
+def test_files_in_the_page_hold_exactly_the_pixels():
+    levels = torch.randint(0, 256, (3, 5, 7))
+    page = figures.file_links({"a <b>.png": levels / 255}).data
+    name, url = re.search('download="(.+?)" href="data:image/png;base64,(.+?)"', page).groups()
+    assert name == "a &lt;b&gt;.png"
+    picture = Image.open(io.BytesIO(base64.b64decode(url))).convert("RGB")
+    assert (functional.pil_to_tensor(picture) == levels).all()
 
 
 def test_prediction_panel_marks_label_and_target():

@@ -277,3 +277,19 @@ def test_every_rival_that_is_known_is_linearised_afresh():
         rows, _, _ = nearest._linearise(problem, rows, 1.0)
     assert rows.rival.tolist() == [[1, 2]]
     assert torch.allclose(rows.normals[0], -2 * (rows.x - Discs.centres))
+
+
+def test_an_image_that_the_last_projection_leaves_outside_is_given_more(victims):
+    """With so few projections that none is past the boundary: the averages still lead there."""
+    model, data, targets = victims("convnet", number=24)
+    problem = state_problem(
+        model, data.images, targets, *(torch.tensor(end).expand(24, 1) for end in (0.0, 1.0))
+    )
+    few = project_repeatedly(problem, steps=2, on_step=lambda rows: None)
+    persistent = project_repeatedly(problem, steps=2, more=60, on_step=lambda rows: None)
+    lost = few.distortion == torch.inf
+    assert lost.any() and (persistent.distortion < torch.inf).all()
+    # What is done is left alone.
+    assert torch.equal(few.images[~lost], persistent.images[~lost])
+    assert (persistent.evaluations[lost] > few.evaluations[lost]).all()
+    assert (margin_at(problem, persistent.images) <= 0).all()

@@ -7,7 +7,8 @@ import torch
 
 from blindspots.book.paper import TABLE_1, TABLE_3
 from blindspots.book.stored import load_stored
-from experiments import fair_training, trainings
+from blindspots.imagenet import PHOTOGRAPHS, class_names
+from experiments import fair_training, photographs, trainings
 from experiments.lipschitz_methods import METHODS
 
 STORED = load_stored("transfer")
@@ -106,7 +107,29 @@ def test_five_trainings_of_every_network_on_both_data_sets():
             assert list(values) == list(trainings.FOUND_ON if finding else names)
 
 
-@pytest.mark.parametrize("name", ["fair_training", "robustness", "trainings", "transfer"])
+def test_every_photograph_was_attacked_with_every_target():
+    stored = load_stored("photographs")
+    assert [row["photograph"] for row in stored["photographs"]] == list(range(len(PHOTOGRAPHS)))
+    for row, photograph in zip(stored["photographs"], PHOTOGRAPHS, strict=True):
+        assert row["reads"] == photograph.shows
+        wanted = photographs.draw_targets(row["photograph"], class_names().index(row["reads"]))
+        assert row["targets"] == [class_names()[target] for target in wanted]
+        for attack, count in ("nearest", 9), ("lbfgs", 3), ("any", 1):
+            assert len(row[attack]["l2"]) == count and min(row[attack]["l2"]) > 0
+        assert row["any"]["l2"][0] <= min(row["nearest"]["l2"])
+        assert row["noise"]["1"] < 0.1  # the control
+    assert {(u["space"], u["score"]) for u in stored["units"]} == {
+        (space, score)
+        for space in ("raw", "white")
+        for score in ("photograph", "pixels", "shuffled")
+    }
+    steepest = max(max(row["slopes"]) for row in stored["photographs"])
+    assert steepest <= 2**0.5 * stored["bound"]
+
+
+@pytest.mark.parametrize(
+    "name", ["fair_training", "lipschitz", "photographs", "robustness", "trainings", "transfer"]
+)
 def test_a_protocol_is_older_than_its_runs(name):
     """Where it is recorded, by the commit in which the experiment last changed."""
     stored = load_stored(name)

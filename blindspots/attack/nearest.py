@@ -58,8 +58,8 @@ def nearest_attack(
     The problem of section 4.1 without a loss: minimise the norm of r so that no other logit exceeds
     the target's at x + r, inside the bounds. The image is projected, again and again, onto running
     averages of the linearised logits (see `project_repeatedly`), and what is found is moved onto
-    the decision boundary in the end. For an affine model this is exact. It comes nearer than
-    `lbfgs_attack` and needs fewer gradients; it is not in the paper.
+    the decision boundary in the end. For an affine model this is exact. It needs fewer
+    gradients than `lbfgs_attack`, and on small networks it comes nearer; it is not in the paper.
 
     Batches, memory and Ctrl-C are treated as in `lbfgs_attack`.
 

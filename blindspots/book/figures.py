@@ -84,17 +84,21 @@ def perturbation_grid(
         before: what to write above each original, such as what a person sees.
         after: what to write above each perturbed image, such as what the network says.
         amplification: factor of the differences: white is no change, a saturated colour is a
-            change of 1 / amplification.
+            change of 1 / amplification. Of pictures in colour: grey is no change.
     """
     count = len(originals)
-    figure, axes = _image_axes(3, count, 3.3 * WIDTH / count + 0.9)
+    figure, axes = _image_axes(3, count, 3 * (WIDTH - 0.3) / count + 0.9)
     difference = (perturbed - originals) * amplification
+    coloured = originals.shape[1] > 1
+    if coloured:
+        difference = (0.5 + difference / 2).clamp(0, 1)
     names = "original", f"difference × {amplification:g}", "adversarial"
     rows = (originals, before), (difference, [""] * count), (perturbed, after)
     for line, name, (pictures, titles) in zip(axes, names, rows, strict=True):
         line[0].set_ylabel(name, fontsize=9)
         for axis, picture, title in zip(line, pictures, titles, strict=True):
-            _show(axis, picture, title, signed=pictures is difference, limit=1.0)
+            signed = pictures is difference and not coloured
+            _show(axis, picture, title, signed=signed, limit=1.0)
     return finished(figure)
 
 
@@ -516,6 +520,16 @@ def flipbook(
 def image_url(pixels: Float[Tensor, "h w"]) -> str:
     """Encode a picture of exactly these pixels, black for 1 and white for 0, as a URL."""
     return _png_url(plt.imsave, pixels.numpy(), cmap="gray_r", vmin=0, vmax=1)
+
+
+def file_links(files: Mapping[str, Float[Tensor, "3 h w"]]) -> HTML:
+    """Offer pictures in colour, whose pixels are whole grey levels, as PNG files in the page."""
+    links = []
+    for name, pixels in files.items():
+        levels = (255 * pixels).round().to(torch.uint8).permute(1, 2, 0)
+        url = _png_url(plt.imsave, levels.numpy())
+        links.append(f'<a download="{html.escape(name)}" href="{url}">{html.escape(name)}</a>')
+    return HTML(f'<p class="blindspots-files">{" · ".join(links)}</p>')
 
 
 def _image_axes(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, Any]:

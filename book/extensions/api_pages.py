@@ -131,7 +131,7 @@ def say_where_used(app, what, name, obj, options, lines):
     for chapter in app.api_users:  # or a page would not change with them
         app.env.note_dependency(app.env.doc2path(chapter))
     links = [f":doc:`/{chapter}`" for chapter, names in app.api_users.items() if name in names]
-    lines += ["", f":Used in: {', '.join(links) or 'no chapter'}", ""]
+    lines += ["", f":Used in: {', '.join(links) or 'no chapter; other functions need it'}", ""]
 
 
 def setup(app: Sphinx):
