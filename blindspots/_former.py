@@ -15,8 +15,8 @@ MOVED = {
     "bounds.lipsdp": ["lipsdp_pair_bounds"],
     "directions": ["aligned_directions", "partial_rotations"],
     "intervals": ["share_bound"],
+    "networks": ["TransferMatrix"],
     "training": ["fit_sparse_autoencoder", "weight_decay_loss"],
-    "transfer": ["TransferMatrix"],
     "units": ["BasisTest", "basis_tests", "count_detectors", "participation_ratio"],
     "zoo": ["RECIPES", "training_seconds"],
 }

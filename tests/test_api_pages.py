@@ -47,7 +47,7 @@ def test_magics_and_text_are_no_code(tmp_path):
 
 def test_chapters_come_in_the_order_of_the_book():
     found = api_pages.chapters(BOOK / "_toc.yml")
-    assert found[0] == "chapters/networks" and len(found) == 9
+    assert found[0] == "chapters/networks" and len(found) == 10
     assert {Path(name).name for name in found} == {p.stem for p in BOOK.glob("chapters/*.ipynb")}
 
 

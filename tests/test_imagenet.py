@@ -1,5 +1,6 @@
 import contextlib
 import io
+import time
 from dataclasses import replace
 from urllib.error import URLError
 
@@ -10,7 +11,8 @@ import torch
 from torch import nn
 from torchvision.models import AlexNet_Weights, ResNet50_Weights, alexnet, resnet50
 
-from blindspots import imagenet, predict
+from blindspots import add_equal_noise, imagenet, lbfgs_attack, nearest_attack, predict
+from blindspots.attack.rounding import round_adversarial
 from blindspots.imagenet import (
     DEVIATION,
     LITES,
@@ -149,3 +151,56 @@ def test_pictures_of_a_folder_are_cut_from_their_middle(tmp_path):
 def test_a_folder_without_pictures_is_an_error(tmp_path):
     with pytest.raises(ValueError, match=r"no picture \(\.jpg.*pass a folder that holds some"):
         load_pictures(tmp_path)
+
+
+class Watched(nn.Module):
+    """Measures the processor's time in the network, forwards and backwards, and its batches."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network, self.seconds, self.largest = network, 0.0, 0
+
+    def forward(self, images):
+        self.largest = max(self.largest, len(images))
+        began = time.process_time()
+        logits = self.network(images)
+        self.seconds += time.process_time() - began
+        return logits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("targeted", [True, False])
+def test_on_photographs_nothing_but_the_network_costs(lite, photographs, targeted, monkeypatch):
+    """And no more images than there are go through it at once, as its memory is all that counts."""
+    watched, grad = Watched(lite).eval(), torch.autograd.grad
+
+    def watched_grad(*args, **options):
+        began = time.process_time()
+        found = grad(*args, **options)
+        watched.seconds += time.process_time() - began
+        return found
+
+    monkeypatch.setattr(torch.autograd, "grad", watched_grad)
+    two = photographs.images[:2]
+    targets = torch.full((2,), class_names().index("ostrich")) if targeted else None
+    began = time.process_time()
+    found = nearest_attack(watched, two, targets, projections=10)
+    spent = time.process_time() - began
+    assert found.success.all() and watched.largest <= 2
+    assert spent <= 1.15 * watched.seconds
+
+
+@pytest.mark.slow
+def test_ostriches(lite, photographs):
+    """Each by both attacks, checked alone and after rounding; equal noise is none."""
+    ostrich, images = torch.tensor([class_names().index("ostrich")]), photographs.images[2:3]
+    nearest = nearest_attack(lite, images, ostrich, projections=15)
+    searched = lbfgs_attack(lite, images, ostrich, penalties=4)
+    for found in nearest, searched:
+        assert found.success.all() and predict(lite, found.images) == ostrich
+        assert found.distortion < 0.006508  # the paper's, of AlexNet
+        file, kept = round_adversarial(lite, found.images, ostrich)
+        assert kept.all() and predict(lite, (255 * file).round() / 255) == ostrich
+        generator = torch.Generator().manual_seed(0)
+        noisy = add_equal_noise(images, found.images, generator=generator)
+        assert predict(lite, noisy) == photographs.labels[2]

@@ -28,6 +28,7 @@ STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its dis
 NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
 FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
+TOGETHER = 2**18  # pixels of which gradients are taken at once, if one per row are fewer
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
 FINALISTS = 3  # of them, those that compete
 HEAT_SHARE = 1 / 16  # of the search's projections that each of these is given,
@@ -236,9 +237,11 @@ def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Ten
     known = rows.rival == ahead[:, None]
     row, column = ((rows.rival >= 0) & ~known).nonzero(as_tuple=True)
     normals, rival = F.pad(rows.normals, (0, 0, 0, 1)), F.pad(rows.rival, (0, 1), value=-1)
-    if len(row):
-        others = _difference_gradient(select(problem, row), rows.x[row], rival[row, column])[1]
-        normals[row, column] = normals[row, column].lerp(others, weight)
+    together = max(len(ahead), TOGETHER // rows.x.shape[1])
+    for first in range(0, len(row), together):
+        r, c = (index[first : first + together] for index in (row, column))
+        others = _difference_gradient(select(problem, r), rows.x[r], rival[r, c])[1]
+        normals[r, c] = normals[r, c].lerp(others, weight)
     everyone = torch.arange(len(ahead), device=ahead.device)
     known = F.pad(known, (0, 1))
     known[:, -1] = ~known.any(dim=1)  # a new rival takes the new column
