@@ -61,19 +61,13 @@ def examine(data: Source, name: str, learnt: bool, seed: int) -> Results:
     results = {}
     for layer, depth in LAYERS[name].items():
         features, others = (evaluate(network[:depth], x) for x in (test.images, some))
-        # A unit at rest on all but a few images has no top images to speak of, and no variance to
-        # be whitened by. (One that is at rest after its nonlinearity may have no weights left
-        # before it.)
-        after = network[: depth + layer.endswith("linear")]
-        live = awake(evaluate(after, test.images)) & awake(evaluate(after, some))
+        # A unit at rest on all but a few images has no top images to speak of. (One that is at
+        # rest after its nonlinearity may have no weights left before it.)
+        output = evaluate(network[: depth + layer.endswith("linear")], test.images)
+        live = (output > output.amin(dim=0)).sum(dim=0) >= max(TOPS)
         results[layer] = examine_layer(features[:, live], others[:, live], test, kinds, generator)
         results[layer]["dropped"] = int((~live).sum())
     return {"layers": results}
-
-
-def awake(output: Tensor) -> Tensor:
-    """Tell which units are above their least value on enough images."""
-    return (output > output.amin(dim=0)).sum(dim=0) >= max(TOPS)
 
 
 def examine_layer(

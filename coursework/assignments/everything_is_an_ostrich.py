@@ -350,7 +350,8 @@ def test_own_class(my_nearest, my_image, weight, bias):
     )
     found, distance = int(my_nearest[0]), float(my_nearest[1])
     assert found == nearest and abs(distance - ways[nearest]) < 1e-3, (
-        f"class {found} at {distance:.4g} is not the nearest for your image: was it computed for another STUDENT?"
+        f"class {found} at {distance:.4g} is not the nearest for your image: was it computed for "
+        "another STUDENT?"
     )
 
 
