@@ -97,6 +97,16 @@ def test_whitening_refuses_dependent_features(generator):
         whitening(torch.cat([features, features.sum(dim=1, keepdim=True)], dim=1))
     with pytest.raises(ValueError, match="linearly dependent"):
         whitening(torch.cat([features, torch.zeros(50, 1)], dim=1))
+    many = 30 * torch.randn(2000, 200, generator=generator)  # what is left is rounding, in 32 bits
+    with pytest.raises(ValueError, match="linearly dependent"):
+        whitening(torch.cat([many, many @ torch.randn(200, 5, generator=generator)], dim=1))
+
+
+def test_whitening_takes_what_is_nearly_dependent(generator):
+    features = torch.randn(500, 3, generator=generator).double()
+    features[:, 2] = features[:, 0] + 5e-6 * features[:, 2]
+    white = features @ whitening(features)
+    assert torch.allclose(white.T.cov(), torch.eye(3).double(), atol=1e-3)
 
 
 def test_participation_ratio_counts_dimensions(generator):

@@ -99,14 +99,15 @@ def dither(answer: Callable[[Tensor, torch.Generator], Tensor]) -> None:
 def first_order_distance(answer: Callable[[nn.Module, Tensor, int], float]) -> None:
     """The gap over the slope."""
     generator = torch.Generator().manual_seed(0)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(16, 3)).double()
-    model[1].weight.data = torch.randn(3, 16, generator=generator, dtype=torch.float64)
+    affine = nn.Linear(16, 3).double()
+    affine.weight.data = torch.randn(3, 16, generator=generator, dtype=torch.float64)
+    model = nn.Sequential(nn.Flatten(), affine)
     image = torch.rand(1, 1, 4, 4, generator=generator, dtype=torch.float64)
     logits = model(image)[0]
     best = int(logits.argmax())
     target = (best + 1) % 3
     gap = (logits[best] - logits[target]).item()
-    normal = model[1].weight[target] - model[1].weight[best]
+    normal = affine.weight[target] - affine.weight[best]
     right = gap / normal.norm().item()
     got = float(answer(model, image, target))
     require(abs(got + right) > 1e-6, "a distance is positive: the gap is the larger logit minus.")
@@ -116,7 +117,7 @@ def first_order_distance(answer: Callable[[nn.Module, Tensor, int], float]) -> N
         "wanted: divide by the norm once.",
     )
     require(
-        abs(got - gap / model[1].weight[target].norm().item()) > 1e-6,
+        abs(got - gap / affine.weight[target].norm().item()) > 1e-6,
         "that is the slope of one logit. The other one moves too: take that of the difference.",
     )
     require(abs(got - right) < 1e-6, f"here it is {right:.4f}, got {got:.4f}.")
