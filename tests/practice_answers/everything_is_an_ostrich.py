@@ -8,10 +8,11 @@ DISTANCE = (
     "    logits = model(point)[0]\n"
     "    ahead = logits[target] - logits[logits.argmax()]\n"
 )
-PHOTOGRAPH = (
-    "def make_ostrich():\n"
-    "    from blindspots.imagenet import load_photographs\n"
-    "    image = load_photographs().images[-1]\n"
+OSTRICH = "def make_ostrich(network, images, ostrich):\n    "
+FOUND = (
+    "from blindspots import nearest_attack\n"
+    "    targets = torch.tensor([ostrich])\n"
+    "    found = nearest_attack(network, images, targets, projections=6).images\n    "
 )
 
 WRONG = {
@@ -91,6 +92,7 @@ WRONG = {
             "on average",
         ),
         (DITHER + "return levels[:2].round()", "as many levels"),
+        (DITHER + "return (levels + torch.rand(levels.shape)).floor()", "nobody can repeat it"),
     ],
     "first_order_distance": [
         (
@@ -108,7 +110,14 @@ WRONG = {
             "    return (-ahead / slope.norm()).item()",
             "slope of one logit",
         ),
-        (DISTANCE + "    return -ahead.item()", "here it is"),
+        (DISTANCE + "    return -ahead.item()", "Is it the way to the target"),
+        (
+            DISTANCE + "    second = logits.topk(2).indices[1]\n"
+            "    ahead = logits[second] - logits.max()\n"
+            "    (slope,) = torch.autograd.grad(ahead, point)\n"
+            "    return (-ahead / slope.norm()).item()",
+            "not to another class",
+        ),
     ],
     "times_as_long": [
         (
@@ -130,10 +139,14 @@ WRONG = {
         ("def times_as_long(share, m):\n    return m**0.5 / 2.3263", "it is 8"),
     ],
     "make_ostrich": [
-        (PHOTOGRAPH + "    return image, image", "no ostrich but: daisy"),
-        (PHOTOGRAPH + "    return image[:, :200], image[:, :200]", "the shape (3, 224, 224)"),
-        (PHOTOGRAPH + "    return image, (image + 0.001).clamp(0, 1)", "no file yet"),
-        (PHOTOGRAPH + "    return image, 1 - image", "that can be seen"),
+        (OSTRICH + "return images", "that is the original"),
+        (OSTRICH + "return images[:, :, :200]", "a shape like the image, (1, 3, 224, 224)"),
+        (OSTRICH + "return -images", "pixels go from 0 to 1"),
+        (OSTRICH + "return (images + 0.001).clamp(0, 1)", "no file yet"),
+        (OSTRICH + "return 1 - images", "that can be seen"),
+        (OSTRICH + "return images + 5 / 255", "numbers change by 5 levels on average"),
+        (OSTRICH + FOUND + "return found", "lie between the levels"),
+        (OSTRICH + FOUND + "return (255 * found).round() / 255", "simply rounded"),
     ],
 }
 
@@ -143,6 +156,24 @@ RIGHT = {
     "dither": (
         "def dither(levels, generator):\n"
         "    return (levels + torch.rand(levels.shape, generator=generator)).floor()"
+    ),
+    "first_order_distance": (
+        "def first_order_distance(model, image, target):\n"
+        "    slopes = torch.autograd.functional.jacobian(model, image)[0].flatten(1)\n"
+        "    logits = model(image)[0]\n"
+        "    own = logits.argmax()\n"
+        "    return (logits[own] - logits[target]) / torch.dist(slopes[own], slopes[target])"
+    ),
+    "make_ostrich": (
+        "def make_ostrich(network, images, ostrich):\n"
+        "    levels = 255 * images  # whole steps against the sign of the gradient\n"
+        "    while network(levels / 255).argmax() != ostrich:\n"
+        "        point = (levels / 255).requires_grad_()\n"
+        "        logits = network(point)[0]\n"
+        "        behind = logits.max() - logits[ostrich]\n"
+        "        (slope,) = torch.autograd.grad(behind, point)\n"
+        "        levels = (levels - slope.sign()).clamp(0, 255).round().detach()\n"
+        "    return levels / 255"
     ),
     "times_as_long": (
         "def times_as_long(share, m):\n"
