@@ -309,9 +309,8 @@ def _convolution(
 
 
 def _eights(channels: float) -> int:
-    """A multiple of eight near the number: never much smaller."""
-    near = max(8, int(channels + 4) // 8 * 8)
-    return near + 8 if near < 0.9 * channels else near
+    """The nearest multiple of eight."""
+    return int(channels + 4) // 8 * 8
 
 
 def _fused(layers: nn.Sequential) -> Iterator[nn.Module]:

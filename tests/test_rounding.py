@@ -32,6 +32,15 @@ def test_plain_rounding_falls_back(adversarial):
     assert (predict(network, (found * 255).round() / 255) != targets).any()
 
 
+def test_each_image_is_rounded_as_if_it_were_alone(adversarial):
+    """So one that is done does not move on with the others."""
+    network, _, found, targets = adversarial
+    together, _ = round_adversarial(network, found[:12], targets[:12], ahead=0.5)
+    for image, target, expected in zip(found, targets, together, strict=False):
+        alone, _ = round_adversarial(network, image[None], target[None], ahead=0.5)
+        assert torch.equal(alone[0], expected)
+
+
 def test_it_stays_as_near_as_the_levels_allow(adversarial):
     network, images, found, targets = adversarial
     rounded, _ = round_adversarial(network, found, targets, ahead=0.0)
