@@ -367,9 +367,10 @@ def test_search_puts_first_what_a_reader_wants(visit, query):
 def test_search_by_keyboard_from_a_chapter(visit):
     page, _ = visit("chapters/networks.html")
     page.keyboard.press("Control+k")
+    page.wait_for_selector("dialog[open] input[type=search]:focus")  # else the first keys are lost
     page.keyboard.type("Table 2")
     page.keyboard.press("Enter")
-    page.wait_for_url("**/search.html?q=Table+2")
+    page.wait_for_url("**/search.html?q=Table+2", wait_until="commit")
     assert results(page)[0][0] == "chapters/transfer_hyperparameters.html"
 
 
