@@ -92,6 +92,27 @@ class LabelledImages:
             return self.images[int(index)], int(self.labels[int(index)])
         return LabelledImages(self.images[index], self.labels[index], self.name)
 
+    def nearest(
+        self, images: Float[Tensor, "m c h w"], labels: Int[Tensor, "m"]
+    ) -> tuple[Float[Tensor, "m"], Int[Tensor, "m"]]:
+        """Find, for each image, the nearest of this set that has the given label.
+
+        Args:
+            images: of the shape of this set's; memory grows with their number times the set's.
+            labels: of which class the image that is looked for shall be.
+
+        Returns:
+            The L2 distances, infinite where this set has no such image; and the places in it.
+
+        >>> data = load_images("digits", split="test")
+        >>> data.nearest(data.images[:2], data.labels[:2])
+        (tensor([0., 0.]), tensor([0, 1]))
+        """
+        apart = torch.cdist(images.flatten(1), self.images.flatten(1))
+        apart[labels[:, None] != self.labels] = torch.inf
+        nearest = apart.min(dim=1)
+        return nearest.values, nearest.indices
+
     def to(self, device: torch.device | str) -> "LabelledImages":
         """Copy images and labels to another device."""
         return LabelledImages(self.images.to(device), self.labels.to(device), self.name)

@@ -175,6 +175,20 @@ def test_indexing_keeps_images_and_labels_together(test):
         assert torch.equal(part.labels, test.labels[index])
 
 
+def test_nearest_of_a_class(test, generator):
+    """As by looking at every image; a class that the set has not is infinitely far."""
+    images, labels = (
+        torch.rand(20, *test.images.shape[1:], generator=generator),
+        torch.arange(20) % 10,
+    )
+    apart, places = test.nearest(images, labels)
+    for image, label, far, place in zip(images, labels, apart, places, strict=True):
+        each = (test.images - image).flatten(1).norm(dim=1)
+        assert test.labels[place] == label and far == pytest.approx(each[place].item(), rel=1e-3)
+        assert far == pytest.approx(each[test.labels == label].min().item(), rel=1e-3)
+    assert test.nearest(images[:1], torch.tensor([10]))[0].isinf().all()
+
+
 def test_to_moves_both(device):
     moved = images().to(device)
     assert moved.images.device.type == moved.labels.device.type == device

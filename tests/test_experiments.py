@@ -152,6 +152,7 @@ def test_trainings(tmp_path, monkeypatch, sweep_options):
     found = made(trainings, tmp_path, *sweep_options)
     (row,) = found["trainings"]
     assert (row["data"], row["seed"]) == ("digits", 0)
+    assert list(row["whole_way"]) == [*trainings.RARE_ON] and min(row["whole_way"].values()) > 0
     for claim, values in row["values"].items():
         rule = CLAIMS[claim].rule
         assert list(values) == [*(trainings.DEEP if claim in DEEP_ALONE else trainings.RARE_ON)]
@@ -175,6 +176,23 @@ def test_trainings_measure_what_their_rules_ask_for(generator):
         error = trainings.noise_error(affine, start, start + k * (end - start), labels, generator)
         spread = 100 * (tail / trainings.DRAWS / len(start)) ** 0.5
         assert abs(error - 100 * tail) < 5 * spread
+
+
+def test_adversarial_images_in_a_test_set_are_counted(generator):
+    """Copies beyond the boundary, each beside its original; not those that are far from one."""
+    affine = nn.Sequential(nn.Flatten(), nn.Linear(16, 2, bias=False)).eval()
+    affine[1].weight.data = torch.cat([torch.ones(1, 16), -torch.ones(1, 16)]) / 4
+    affine.append(nn.Linear(2, 2)).eval()
+    affine[2].weight.data, affine[2].bias.data = torch.eye(2), torch.tensor([-2.0, 2.0])
+    start = 0.5 + 0.1 * torch.rand(40, 1, 4, 4, generator=generator)
+    train = LabelledImages(start, torch.zeros(40, dtype=torch.long), "right of the plane")
+    normal = affine(start)[:, 0] - affine(start)[:, 1]
+    beyond = start - 0.51 * normal.view(-1, 1, 1, 1) / 4
+    images = torch.cat([start[:10] + 0.05, beyond[10:30], beyond[30:] - 0.2])
+    test = LabelledImages(images, torch.zeros(40, dtype=torch.long), "test")
+    usual = (beyond - start).flatten(1).norm(dim=1).max().item()
+    found = trainings.adversarial_by_nature(affine, train, test, usual)
+    assert found.tolist() == [False] * 10 + [True] * 20 + [False] * 10
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from blindspots import (
     mlp,
     predict,
 )
-from blindspots.networks import KernelMachine
+from blindspots.networks import RIDGES, WIDTHS, KernelMachine
 
 
 def test_mlp_is_the_formula(generator):
@@ -112,3 +112,18 @@ def test_kernel_machine_is_ridge_regression():
     expected = torch.as_tensor(ours.predict(test.flatten(1).double()))
     assert torch.allclose(machine(test).double(), expected, atol=1e-3)
     assert not machine.training
+
+
+def test_a_kernel_machine_is_chosen_by_held_out_images():
+    """None of those to choose from reads more of them, and the best differs from the first."""
+    train = load_images(split="train")[:300]
+    held_out = load_images(split="train")[300:500]
+
+    def error(machine):
+        return error_rate(machine, held_out.images, held_out.labels)
+
+    each = [KernelMachine(train, width=w, ridge=r) for w in WIDTHS for r in RIDGES]
+    chosen = KernelMachine.chosen(train, held_out)
+    assert error(chosen) == min(map(error, each)) < error(each[0])
+    widths = [machine.width.item() for machine in each[:: len(RIDGES)]]
+    assert widths == pytest.approx([w * widths[WIDTHS.index(1)] for w in WIDTHS])
