@@ -235,13 +235,27 @@ def test_photographs(tmp_path, monkeypatch, sweep_options):
         monkeypatch.setattr(photographs, name, value)
     found = made(photographs, tmp_path, *sweep_options)
     assert keys(found) == keys(load_stored("photographs")) | {"protocol": None}
+    apart = (several.images[0] - several.images[1]).norm().item()
     for row in found["photographs"]:
         assert row["targets"][0] == "ostrich" and row["reads"] not in row["targets"]
-        assert len(row["targets"]) == 1 + photographs.OTHERS == len(row["nearest"]["l2"])
-        assert all(row["nearest"]["success"]) and all(row["lbfgs"]["success"])
+        for attack in ("nearest", "lbfgs"):
+            assert len(row["targets"]) == 1 + photographs.OTHERS == len(row[attack]["l2"])
+            assert all(row[attack]["success"]) and all(row[attack]["file success"])
+        assert row["blend"]["whole way"] == pytest.approx(apart) and row["blend"]["share"] <= 100
         assert row["any"]["l2"][0] <= 1.01 * min(row["nearest"]["l2"])
         assert set(row["noise"]) == set(photographs.MULTIPLES)
-    assert 0 < found["bound"] < 1e6 and len(found["units"]) == 6
+    assert 0 < found["bound"] < 1e6 and len(found["units"]) == 9
+
+
+def test_a_blend_ends_where_the_other_photograph_is_read():
+    """On a plane half-way between two pictures, and a third that is farther away."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3 * 16 * 16, 2)).eval()
+    model[1].weight.data = torch.tensor([[-1.0], [1.0]]).expand(2, 3 * 16 * 16) / 768
+    model[1].bias.data = torch.tensor([0.49, -0.49])
+    pictures = torch.stack([torch.full((3, 16, 16), level) for level in (0.2, 0.8, 1.0)])
+    found = photographs.blend(model, pictures[:1], pictures)
+    assert found["whole way"] == pytest.approx(0.6 * 768**0.5) and found["share"] == 49
+    assert 0 < found["alike"] < 1
 
 
 @pytest.mark.slow

@@ -123,10 +123,27 @@ class Rule:
         return f"{said}; else undecided."
 
     def written(self, *numbers: float) -> str:
-        """Write a number, or both ends of an interval, with the unit."""
-        texts = [f"{number:.3g}" if abs(number) > TINY else "0" for number in numbers]
+        """Write a number, or both ends of an interval, with the unit.
+
+        With three digits, or as many more as it takes not to be written as a threshold, or as 1,
+        that it is not.
+
+        >>> Rule("similarity", "", 0.95, None, upwards=True).written(0.9496, 0.9997)
+        '0.9496 to 0.9997'
+        """
+        texts = [self._written(number) for number in numbers]
         alike = len(set(texts)) == 1
         return f"{texts[0] if alike else ' to '.join(texts)} {self.unit}".strip()
+
+    def _written(self, number: float) -> str:
+        if abs(number) <= TINY:
+            return "0"
+        others = {1.0, self.threshold, self.weaker} - {number}
+        for digits in range(3, 17):
+            text = f"{number:.{digits}g}"
+            if float(text) not in others:
+                break
+        return text
 
 
 class Flip(NamedTuple):
@@ -223,7 +240,8 @@ def record(
         control: what became of the control, as a phrase.
         interval: both ends of the interval of the rule's quantity.
         negative: what is known not to have the property, and the interval of the same quantity.
-        paper: both ends of what the paper's own numbers give, if it prints any.
+        paper: both ends of what the paper's own numbers give, if it prints any; None also where
+            nothing but these numbers is judged.
         stored: the stored results that the numbers come from, if they were not computed here.
         data: on which networks were trained here, once each. If more trainings on it are stored,
             the interval grows until it holds theirs.
@@ -470,16 +488,16 @@ def record_table(
     beside = zip(printed, runs.mean(dim=0).tolist(), printed.values(), strict=True)
     cells = ", ".join(f"{cell} {mean:.3g} ({number:g})" for cell, mean, number in beside)
     listed = f"; ours (the paper's): {cells}" if len(printed) <= LISTED else ""
+    wide = ", too wide to decide anything" if table.width > WIDEST else ""
     record(
         name,
         found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run.",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
-        f"{0.05 * len(printed):.1f} outside; bands of ± {100 * table.width:.0f} % in the median"
-        f"{listed}",
+        f"{0.05 * len(printed):.1f} outside; no more inside with a chance of {table.chance:.3g} %; "
+        f"bands of ± {100 * table.width:.0f} % in the median{wide}{listed}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
         interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),
-        paper=(100, 100),
         stored=stored,
     )
     return table

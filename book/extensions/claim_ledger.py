@@ -204,11 +204,11 @@ def judged(claim, evidence):
         for flip in rule.flips(*evidence.interval)
     ]
     yield "It would be", "; ".join(flips) if flips else "the same with any threshold"
-    if evidence.paper is None:
-        yield "The paper's own numbers", "none that this rule could judge"
-    else:
+    if evidence.paper is not None:
         said = rule.judge(*evidence.paper)
         yield "The paper's own numbers", f"{rule.written(*evidence.paper)}: {said}"
+    elif not claim.source.startswith(("Table", "Figure")):  # there they are what is judged
+        yield "The paper's own numbers", "none that this rule could judge"
     what, *ends = evidence.negative
     negative = f"{what}: {rule.written(*ends)}, {rule.judge(*ends)}"
     yield "Known negative", negative
