@@ -95,7 +95,7 @@ class LabelledImages:
     def nearest(
         self, images: Float[Tensor, "m c h w"], labels: Int[Tensor, "m"]
     ) -> tuple[Float[Tensor, "m"], Int[Tensor, "m"]]:
-        """Find, for each image, the nearest of this set that has the given label.
+        """Find the nearest image of this set that has the given label, for each of some images.
 
         Args:
             images: of the shape of this set's; memory grows with their number times the set's.

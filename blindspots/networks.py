@@ -107,7 +107,7 @@ class KernelMachine(nn.Module):
 
     @classmethod
     def chosen(cls, data: LabelledImages, held_out: LabelledImages) -> "KernelMachine":
-        """Learn with several widths and ridges; keep what reads most held-out images correctly.
+        """Fit with several widths and ridges; keep what reads most held-out images correctly.
 
         Widths of a quarter to twice the median distance, ridges of 0.001 to 0.1.
         """

@@ -87,6 +87,18 @@ def test_a_rule_says_what_it_does():
     assert UP.written(1.23456, 2) == "1.23 to 2 m" and UP.written(2, 2) == "2 m"
 
 
+@pytest.mark.parametrize("seed", range(100))
+def test_a_number_is_not_written_as_a_threshold_that_it_is_not(seed):
+    draw = random.Random(seed)
+    threshold = round(draw.uniform(0, 1), draw.randint(1, 3))
+    rule = Rule("similarity", "", threshold, None, upwards=True)
+    for limit in (threshold, 1.0):
+        near = limit + draw.choice((-1, 1)) * 10 ** -draw.uniform(2, 8)
+        written = float(rule.written(near))
+        assert written != limit and written == pytest.approx(near, rel=5e-3)
+        assert rule.judge(written, written) == rule.judge(near, near)
+
+
 @pytest.fixture
 def glued(monkeypatch):
     """What `record` glues, by name."""
@@ -196,8 +208,7 @@ def test_trainings_on_other_data_say_nothing(glued, trainings):
 
 
 def test_a_theorem_is_no_verdict_and_its_violation_no_evidence(glued):
-    assert evidence("guarantee") == "true, by a theorem"
-    assert evidence("dense") == "false, by a theorem"
+    assert evidence("guarantee") == "false, by a theorem"
     with pytest.raises(ValueError, match="3 violations of what decides dense"):
         evidence("dense", violations=3)
     with pytest.raises(ValueError, match="a theorem decides dense: use record_theorem"):
@@ -316,7 +327,10 @@ def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glue
     table = record_table("table-2", printed, runs, elsewhere=elsewhere, images=256, stored=stored)
     content = json.loads(glued["claim_table-2"])
     assert table.inside.all() and content["verdict"] == "holds"
-    assert content["ours"].startswith("3 of 3 inside, where chance alone leaves 0.2 outside; bands")
+    assert content["ours"].startswith(
+        "3 of 3 inside, where chance alone leaves 0.2 outside; no more inside with a chance of 100"
+    )
+    assert content["paper"] is None
     assert "a 0.21 (0.21), b 0.11 (0.11)" in content["ours"]
     assert content["control"] == "other rows: 0 of 3 inside"
     with pytest.raises(ValueError, match="distinguishes nothing"):

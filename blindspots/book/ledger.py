@@ -26,7 +26,7 @@ else:
     import tomli as tomllib
 
 Verdict = Literal["holds", "holds, weaker", "does not hold", "undecided", "not testable here"]
-Proven = Literal["true, by a theorem", "false, by a theorem"]
+Proven = Literal["false, by a theorem"]
 UnitsCompared = Literal["no distinction", "units more coherent", "units less coherent", "undecided"]
 
 PASSED = "holds", "holds, weaker"

@@ -81,13 +81,14 @@ def mean_interval(runs: Tensor, style: str = ".2f") -> str:
 
 
 def span(values: Iterable[Number], style: str = ".2f") -> str:
-    """Write the least and the largest of several numbers.
+    """Write the least and the largest of several numbers; once, if they are written alike.
 
-    >>> span([3, 1, 2], ".0f")
-    '1 to 3'
+    >>> span([3, 1, 2], ".0f"), span([1, 1.1], ".0f")
+    ('1 to 3', '1')
     """
     ends = [float(value) for value in values]
-    return f"{_written(min(ends), style)} to {_written(max(ends), style)}"
+    low, high = _written(min(ends), style), _written(max(ends), style)
+    return low if low == high else f"{low} to {high}"
 
 
 def named(values: Mapping[str, Number], style: str = ".2f", unit: str = "") -> str:

@@ -28,7 +28,6 @@ COUNTED = {  # one, and several
     "does not hold": ("does not hold", "do not hold"),
     "undecided": ("is undecided", "are undecided"),
     "not testable here": ("is not testable here", "are not testable here"),
-    "true, by a theorem": ("is true by a theorem", "are true by a theorem"),
     "false, by a theorem": ("is false by a theorem", "are false by a theorem"),
 }
 
