@@ -97,6 +97,7 @@ class KernelMachine(nn.Module):
 
     def __init__(self, data: LabelledImages, *, width: float = 1.0, ridge: float = 0.01) -> None:
         super().__init__()
+        self.options = {"width": width, "ridge": ridge}
         self.points = data.images.flatten(1)
         self.width = width * torch.cdist(self.points, self.points[:500]).median()
         gram = self.kernel(data.images).double()  # a small ridge is lost in 32 bits

@@ -125,5 +125,7 @@ def test_a_kernel_machine_is_chosen_by_held_out_images():
     each = [KernelMachine(train, width=w, ridge=r) for w in WIDTHS for r in RIDGES]
     chosen = KernelMachine.chosen(train, held_out)
     assert error(chosen) == min(map(error, each)) < error(each[0])
+    again = KernelMachine(train, **chosen.options)
+    assert torch.equal(again(held_out.images), chosen(held_out.images))
     widths = [machine.width.item() for machine in each[:: len(RIDGES)]]
     assert widths == pytest.approx([w * widths[WIDTHS.index(1)] for w in WIDTHS])
