@@ -5,7 +5,6 @@ Needs the decks and Chromium, so it runs only where BLINDSPOTS_SLIDES names thei
 """
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -15,8 +14,6 @@ if "BLINDSPOTS_SLIDES" not in os.environ:
 SLIDES = Path(os.environ["BLINDSPOTS_SLIDES"]).resolve()
 DECKS = sorted(page.stem for page in SLIDES.glob("*.html") if page.stem != "index")
 assert DECKS, f"there is no deck in {SLIDES}: run make slides first"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-FLAGS += ["--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND"]
 
 # What sticks out of the current slide, and figures too small to be read.
 CUT_OFF = """
@@ -34,18 +31,6 @@ CUT_OFF = """
   return found;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert chromium, "Chromium is not installed: apt-get install chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("deck", DECKS)

@@ -1,0 +1,164 @@
+"""The book's attacks, live in a page: without kernel, server or network."""
+
+import base64
+import copy
+import hashlib
+import html
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from IPython.display import HTML
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from blindspots.attack import _problem, box, lbfgs, nearest, polytope
+from blindspots.book.figures import image_url
+from blindspots.bounds.layers import pair_bounds
+from blindspots.networks import refuse_moving
+
+SCRIPTS = "core.js", "draw.js", "page.js"
+LEVELS = 16, 255  # of grey in the digits, and in all other images
+HERE = Path(__file__).parent
+
+
+def live_attack(
+    networks: Mapping[str, nn.Sequential],
+    images: Float[Tensor, "n 1 side side"],
+    labels: Int[Tensor, "n"],
+    *,
+    still: Float[Tensor, "h w"] | None = None,
+) -> HTML:
+    """Show a page in which a reader attacks the networks: the same algorithm, in JavaScript.
+
+    It is one piece of HTML with everything in it, for a cell of a notebook or a page of the book.
+    The weights are rounded to 16 bits (`rounded`), which the page says; so are the pairs of logits
+    whose differences it bounds. Certified radii are those of the rounded networks.
+
+    Args:
+        networks: in evaluation mode, by name: chains of flattening, linear layers, convolutions
+            with an odd kernel that keep the size of the picture, sigmoids, ReLUs, and max-pooling
+            of two by two. All of the same classes.
+        images: to choose from, square and grey, in [0, 1]; rounded to grey levels.
+        labels: their true classes.
+        still: a picture in its place where no script runs: in print, or where it is turned off.
+
+    Raises:
+        ValueError: if a network is in training mode, or the images are not square and grey.
+        NotImplementedError: if a network has another layer; it is named.
+    """
+    if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != images.shape[3]:
+        raise ValueError(
+            f"images must be square and grey, (n, 1, side, side), got {tuple(images.shape)}"
+        )
+    levels = LEVELS[0] if torch.equal((images * LEVELS[0]).round(), images * LEVELS[0]) else 255
+    shape = tuple(images.shape[1:])
+    described = {name: describe(network, shape, name) for name, network in networks.items()}
+    content = {
+        "constants": constants(),
+        "networks": [{"name": name, **parts} for name, parts in described.items()],
+        "side": images.shape[2],
+        "levels": levels,
+        "images": _encode((images * levels).round().to(torch.uint8)),
+        "labels": labels.tolist(),
+    }
+    data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+    name = "live-" + hashlib.sha256(data.encode()).hexdigest()[:8]
+    scripts = "\n".join(_read(script) for script in SCRIPTS)
+    picture = "" if still is None else f"<img alt='What is found' src='{image_url(still)}'>"
+    return HTML(
+        f"<style>{_read('page.css')}</style>"
+        f"<div class='live' id='{html.escape(name)}'>"
+        "<div class='live-still'><p>Here one can attack the networks, in a browser that runs "
+        f"scripts; this is what comes out.</p>{picture}</div></div>"
+        f"<script type='application/json' id='{name}-data'>{data}</script>"
+        f"<script>(() => {{\n{scripts}\nblindspotsPage('{name}');\n}})();</script>"
+    )
+
+
+def rounded(network: nn.Sequential) -> nn.Sequential:
+    """Copy a network with its weights rounded to 16 bits, in 64: that which the page attacks.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+    >>> rounded(network)[1].weight.dtype
+    torch.float64
+    """
+    return copy.deepcopy(network).cpu().half().double()
+
+
+def describe(network: nn.Sequential, shape: tuple[int, ...], name: str) -> dict[str, Any]:
+    """Describe a network to the page: its layers, with weights, and bounds on pairs of logits."""
+    refuse_moving(network)
+    exact, described, point = rounded(network), [], torch.zeros(1, *shape, dtype=torch.float64)
+    for number, layer in enumerate(exact):
+        described.append(_layer(layer, tuple(point.shape[1:]), f"layer {number} of {name}"))
+        point = layer(point)
+    return {"layers": described, "bounds": pair_bounds(exact, shape).tolist()}
+
+
+def constants() -> dict[str, Any]:
+    """Give the constants of both attacks, by the names that the script has for them."""
+    given: dict[str, Any] = {"LBFGS_AIM": lbfgs.AIM, "NEAREST_AIM": nearest.AIM}
+    given |= {"PENALTIES": _default(lbfgs.lbfgs_attack, "penalties")}
+    given |= {"PROJECTIONS": _default(nearest.nearest_attack, "projections")}
+    for module in (_problem, box, lbfgs, polytope, nearest):
+        for key, value in vars(module).items():
+            if key.isupper() and key != "AIM" and isinstance(value, (int, float, tuple)):
+                given[key] = value
+    return given
+
+
+def _default(function: Callable[..., Any], option: str) -> Any:
+    return inspect.signature(function).parameters[option].default
+
+
+def _layer(layer: nn.Module, shape: tuple[int, ...], name: str) -> dict[str, Any]:
+    match layer:
+        case nn.Flatten(start_dim=1, end_dim=-1):
+            return {"kind": "flatten"}
+        case nn.Linear():
+            return {"kind": "linear", **_weights(layer)}
+        case nn.Conv2d() if _keeps_size(layer):
+            side = layer.kernel_size[0]
+            size = {"side": side, "height": shape[1], "width": shape[2]}
+            return {"kind": "conv", **_weights(layer), **size}
+        case nn.Sigmoid():
+            return {"kind": "sigmoid"}
+        case nn.ReLU():
+            return {"kind": "relu"}
+        case nn.MaxPool2d() if _halves(layer):
+            return dict(zip(("kind", "channels", "height", "width"), ("pool", *shape), strict=True))
+    raise NotImplementedError(
+        f"{name} is {layer}, which the page cannot compute: use flattening, linear layers, "
+        "convolutions with an odd kernel that keep the size, sigmoids, ReLUs, max-pooling by two"
+    )
+
+
+def _weights(layer: nn.Linear | nn.Conv2d) -> dict[str, Any]:
+    weight = layer.weight
+    bias = weight.new_zeros(len(weight)) if layer.bias is None else layer.bias
+    kept = {"weight": _encode(weight.half()), "bias": _encode(bias.half())}
+    return kept | {"outputs": weight.shape[0], "inputs": weight.shape[1]}
+
+
+def _keeps_size(layer: nn.Conv2d) -> bool:
+    side, reach = layer.kernel_size[0], layer.kernel_size[0] // 2
+    padded = layer.padding in ("same", (reach, reach)) and layer.padding_mode == "zeros"
+    plain = layer.stride == layer.dilation == (1, 1) and layer.groups == 1
+    return layer.kernel_size == (side, side) and side % 2 == 1 and padded and plain
+
+
+def _halves(layer: nn.MaxPool2d) -> bool:
+    given = layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode
+    return given in ((2, 2, 0, 1, False), ((2, 2), (2, 2), 0, 1, False))
+
+
+def _encode(numbers: Tensor) -> str:
+    return base64.b64encode(numbers.detach().cpu().contiguous().numpy().tobytes()).decode()
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
