@@ -128,10 +128,17 @@ def run_sweep(
         progress: show a progress bar.
 
     Raises:
-        TypeError: if a setting or a result is not something that JSON can hold.
+        TypeError: if a setting or a result is not something that JSON can hold, or a setting would
+            come back from it as another one, as a tuple does, which becomes a list.
         ValueError: if the function cannot be told from another one by its name and its code.
     """
     _refuse_ambiguous(function)
+    for setting in settings:
+        if json.loads(json.dumps(dict(setting))) != setting:
+            raise TypeError(
+                f"results are kept by settings written as JSON, which makes another one of "
+                f"{setting}: use lists in place of tuples, strings as keys, and no NaN"
+            )
     code = [code_version(), function.__qualname__, _source(function)]
     files = [folder / f"{_checksum([*code, dict(setting)])[:24]}.json" for setting in settings]
     kept = {i: result for i, file in enumerate(files) if (result := _read(file)) is not None}

@@ -164,7 +164,8 @@ def split_halves(
 
 def cache_folder() -> Path:
     """Name the folder of downloads and networks: `BLINDSPOTS_CACHE`, or the user's cache."""
-    return Path(os.environ.get("BLINDSPOTS_CACHE") or platformdirs.user_cache_dir("blindspots"))
+    stated = os.environ.get("BLINDSPOTS_CACHE") or platformdirs.user_cache_dir("blindspots")
+    return Path(stated).expanduser()
 
 
 class _NotFound(FileNotFoundError):
@@ -184,7 +185,7 @@ def _digits(split: Split) -> LabelledImages:
 def _mnist_folder() -> Path:
     """The folder that holds (after a download, if need be) MNIST in torchvision's layout."""
     if stated := os.environ.get("BLINDSPOTS_DATA"):
-        return Path(stated)
+        return Path(stated).expanduser()
     folder = cache_folder()
     if not all((folder / RAW / name).is_file() for name in MNIST_MD5):
         _download(folder)

@@ -205,8 +205,8 @@ def _cache_file(name: str, data: LabelledImages, seed: int) -> Path:
     for tensor in (data.images, data.labels):
         identity.update(repr(tuple(tensor.shape)).encode())
         identity.update(tensor.contiguous().cpu().numpy().data)
-    slug = re.sub(r"[^a-zA-Z0-9]+", "-", name).strip("-")
-    return cache_folder() / f"{slug}-{data.name}-{identity.hexdigest()[:16]}.safetensors"
+    slug = re.sub(r"[^a-zA-Z0-9]+", "-", f"{name}-{data.name}")[:80].strip("-")
+    return cache_folder() / f"{slug}-{identity.hexdigest()[:16]}.safetensors"
 
 
 def _parse(file: Path) -> tuple[dict[str, Tensor], str]:

@@ -142,6 +142,14 @@ def test_download_goes_through_a_scratch_folder_and_replaces_what_was_deleted(
     assert load_images("mnist", split="train").name == "MNIST" and len(roots) == 2
 
 
+def test_folders_may_begin_with_a_tilde(mnist, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path.parent))
+    monkeypatch.setenv("BLINDSPOTS_DATA", f"~/{tmp_path.name}")
+    monkeypatch.setenv("BLINDSPOTS_CACHE", "~/kept")
+    assert load_images("mnist", split="test").name == "MNIST"
+    assert data.cache_folder() == tmp_path.parent / "kept"
+
+
 def test_an_empty_choice_is_no_choice(mnist, monkeypatch):
     monkeypatch.setenv("BLINDSPOTS_DATASET", "")
     assert load_images(split="test").name == "MNIST"

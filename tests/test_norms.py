@@ -131,6 +131,21 @@ def test_maps_of_few_numbers_have_an_end(weight, size, options, norm, small, mon
     assert conv_norm(weight, size, **options) == pytest.approx(norm, rel=1e-3, abs=0)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel")
+@pytest.mark.parametrize("number", range(20))
+def test_padding_by_name_bounds_what_is_computed(number):
+    draw = torch.Generator().manual_seed(number)
+    kernel = torch.randint(1, 5, (2,), generator=draw).tolist()
+    dilation = torch.randint(1, 3, (2,), generator=draw).tolist()
+    weight = torch.randn(2, 3, *kernel, generator=draw)
+    for name in ("same", "valid"):
+        options = {"padding": name, "dilation": dilation}
+        norm, bound = exact(weight, (9, 8), **options), conv_norm(weight, (9, 8), **options)
+        even = any(d * (k - 1) % 2 for d, k in zip(dilation, kernel, strict=True))
+        assert norm <= bound
+        assert bound <= 1.001 * norm or (name == "same" and even and bound <= 2 * norm)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.999, 1.0, 7.0])
 def test_a_bad_estimate_is_found_out(generator, monkeypatch, share):
     """Lanczos may fail, or find another eigenvalue; it only says where to begin."""
@@ -151,6 +166,7 @@ def test_a_bad_estimate_is_found_out(generator, monkeypatch, share):
         (lambda: conv_norm(torch.ones(1, 1, 1, 1), (4, 4), stride=0), "must be positive"),
         (lambda: conv_norm(torch.ones(1, 1, 1, 1), (4, 4), padding=-1), "not negative"),
         (lambda: conv_norm(torch.ones(3, 1, 1, 1), (4, 4), groups=2), "2 groups"),
+        (lambda: conv_norm(torch.ones(1, 1, 3, 3), (4, 4), padding="full"), "names .* got 'full'"),
         (lambda: conv_norm(torch.ones(1, 1, 5, 5), (4, 4)), r"kernel of \(5, 5\).*does not fit"),
     ],
 )

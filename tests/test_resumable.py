@@ -207,6 +207,14 @@ def test_what_json_cannot_hold_is_an_error(tmp_path):
         run_sweep(total, [{"data": torch.ones(2)}], folder=tmp_path)
 
 
+@pytest.mark.parametrize("data", [(1, 2), {1: 2}, [float("nan")]])
+def test_settings_that_json_makes_others_are_refused(tmp_path, data):
+    """The tuple (1, 2) and the list [1, 2] would share one result."""
+    with pytest.raises(TypeError, match=r"makes another one of .*: use lists in place of tuples"):
+        run_sweep(total, [{"data": [1]}, {"data": data}], folder=tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
 def test_the_order_is_that_of_the_settings_also_when_the_last_were_kept(tmp_path):
     settings = [{"data": [number]} for number in range(4)]
     run_sweep(total, settings[2:], folder=tmp_path)

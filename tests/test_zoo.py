@@ -61,6 +61,16 @@ def test_second_time_comes_from_the_cache_with_the_same_bits(cache, trainings, t
     assert [file.suffix for file in cache.iterdir()] == [".safetensors"]
 
 
+@pytest.mark.parametrize("called", ["a" * 300, "of/my own: é", "../up"])
+def test_any_name_of_a_data_set_makes_a_file(cache, train, called):
+    """Kept in the cache itself, and found again; not in the way of another set's."""
+    named = LabelledImages(train.images, train.labels, called)
+    trained("FC10(1)", named)
+    (file,) = cache.rglob("*")
+    assert file.parent == cache and file.name.startswith("FC10-1-") and len(file.name) < 120
+    assert training_seconds("FC10(1)", named) > 0
+
+
 def test_retraining_gives_the_same_bits(cache, trainings, train):
     first = trained("FC10(1)", train)
     next(cache.iterdir()).unlink()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from blindspots.attack._problem import checked_bounds, class_numbers
 from blindspots.attack.polytope import project_to_polytope
-from blindspots.networks import classify, evaluate, refuse_moving
+from blindspots.networks import classify, evaluate, refuse_moving, refuse_other_than_tensors
 from blindspots.perturbations import Bounds, distortion
 
 MOST_ITERATIONS = 500  # of Newton's method; a thousand classes take more than its default
@@ -42,6 +42,7 @@ def affine_minimum(
             classes or has no image within the bounds, or images lie outside them.
     """
     refuse_moving(model)
+    refuse_other_than_tensors(images)
     bounds = checked_bounds(images, bounds)
     weight, bias = _coefficients(model, images, bounds)
     if targets is not None:

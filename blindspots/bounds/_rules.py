@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from blindspots.bounds._enclosure import ROUNDOFF, pair
 from blindspots.bounds._trace import kind_of
-from blindspots.bounds.norms import conv_norm, dense_norm, torus_norm
+from blindspots.bounds.norms import both_sides, conv_norm, dense_norm, torus_norm
 
 GELU_SLOPE = 1.12906  # above the largest derivative of GELU, 1.12890..., and of its tanh form
 SILU_SLOPE = 1.09984
@@ -93,11 +93,7 @@ def _convolved(
         stride, dilation = (1, *_each(stride, 1)), (1, *_each(dilation, 1))
         padding = padding if isinstance(padding, str) else (0, *_each(padding, 1))
     size, stride, dilation = pair(shape[-2:]), pair(stride), pair(dilation)
-    if padding == "same":
-        # What lies on one side only is taken on both: that adds outputs, so it bounds.
-        reach = zip(dilation, weight.shape[2:], strict=True)
-        padding = tuple(-(-d * (k - 1) // 2) for d, k in reach)
-    padding = (0, 0) if padding == "valid" else pair(padding)
+    padding = both_sides(padding, weight.shape[2:], dilation)
     geometry = {"stride": stride, "dilation": dilation}
     if mode == "zeros":
         geometry |= {"padding": padding, "groups": groups, "tight": tight}

@@ -24,7 +24,7 @@ from blindspots.bounds._trace import (
     steps,
 )
 from blindspots.bounds.norms import dense_norm
-from blindspots.networks import classify, evaluate, refuse_moving
+from blindspots.networks import classify, evaluate, refuse_moving, refuse_other_than_tensors
 
 
 @dataclass(frozen=True)
@@ -195,6 +195,7 @@ def certified_radius(
     >>> certified_radius(model, torch.rand(3, 1, 8, 8), bound=bounds).shape
     torch.Size([3])
     """
+    refuse_other_than_tensors(images)
     settle(model, images[:1])
     model = copy.deepcopy(model).double()
     logits = evaluate(partial(classify, model), images.double())

@@ -1,6 +1,8 @@
 """Certified upper bounds on the operator norms of linear layers (section 4.3)."""
 
 import math
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import torch
@@ -37,7 +39,7 @@ def conv_norm(
     input_size: Pair,
     *,
     stride: int | Pair = 1,
-    padding: int | Pair = 0,
+    padding: int | Pair | Literal["same", "valid"] = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
     tight: bool = True,
@@ -68,14 +70,16 @@ def conv_norm(
         weight: as in `torch.nn.Conv2d`; the inputs are those of one group.
         input_size: height and width of the images.
         stride: of both axes, like the next two.
-        padding: zeros on each side.
+        padding: zeros on each side; or as in `torch.nn.Conv2d` by name. Of "same" with an even
+            kernel, which has one more on one side, both sides get it: that bounds.
         dilation: distance of the kernel's points.
         groups: each is a convolution of its own, and the norm is the largest of theirs.
         tight: the second bound.
 
     Raises:
         ValueError: if the kernel does not fit into the padded image, a stride, dilation or size is
-            not positive or a padding negative, or the weight is empty, complex or not finite.
+            not positive or a padding negative or of another name, or the weight is empty, complex
+            or not finite.
 
     >>> blur = torch.ones(1, 1, 3, 3)
     >>> print(f"{conv_norm(blur, (8, 8), padding=1):.2f}")
@@ -89,7 +93,8 @@ def conv_norm(
             f"a convolution has a weight of four axes, the first divisible by groups, got shape "
             f"{tuple(weight.shape)} and {groups} groups"
         )
-    layer = Convolution(kernel, pair(input_size), pair(stride), pair(padding), pair(dilation))
+    sides = both_sides(padding, kernel.shape[2:], pair(dilation))
+    layer = Convolution(kernel, pair(input_size), pair(stride), sides, pair(dilation))
     if min(*layer.input_size, *layer.stride, *layer.dilation) < 1 or min(layer.padding) < 0:
         raise ValueError(
             f"size, stride and dilation must be positive and padding not negative, got "
@@ -102,6 +107,19 @@ def conv_norm(
         )
     parts = layer.without_idle_points().kernel.chunk(groups)
     return max(_group_norm(layer._replace(kernel=part), tight) for part in parts)
+
+
+def both_sides(padding: object, kernel: Sequence[int], dilation: Pair) -> Pair:
+    """Give the padding of each axis, on each side, also where it is given by name.
+
+    What "same" has on one side only is taken on both: that adds outputs, so it bounds.
+    """
+    if padding == "same":
+        down, across = (-(-d * (k - 1) // 2) for d, k in zip(dilation, kernel, strict=True))
+        return down, across
+    if isinstance(padding, str) and padding != "valid":
+        raise ValueError(f'padding has the names "same" and "valid", got {padding!r}')
+    return (0, 0) if padding == "valid" else pair(padding)
 
 
 def torus_norm(
