@@ -286,7 +286,7 @@ def test_no_task_is_long_and_the_page_is_small(visit):
     page.locator("text=convnet").first.click()
     attack(page)
     page.wait_for_timeout(500)
-    assert page.evaluate("longest") < 250  # on a shared machine; 60 on a quiet one
+    assert page.evaluate("longest") < 400  # on a busy machine; 60 is what we want on a quiet one
     assert PAGE.stat().st_size < 2_000_000
 
 
