@@ -106,7 +106,7 @@ def constants() -> dict[str, Any]:
     given |= {"PROJECTIONS": _default(nearest.nearest_attack, "projections")}
     for module in (_problem, box, lbfgs, polytope, nearest):
         for key, value in vars(module).items():
-            if key.isupper() and key != "AIM" and isinstance(value, (int, float, tuple)):
+            if key.isupper() and isinstance(value, (int, float, tuple)):
                 given[key] = value
     return given
 
