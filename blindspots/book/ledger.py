@@ -469,6 +469,7 @@ def record_table(
     *,
     elsewhere: tuple[str, Sequence[float]],
     images: int | None = None,
+    also: str = "",
     stored: Mapping[str, Any],
 ) -> TableCompared:
     """Judge the numbers of a table, and leave verdict and evidence to the book's ledger.
@@ -480,6 +481,7 @@ def record_table(
         elsewhere: what numbers from other places these are, and the numbers: as many, which have no
             business in these cells and must miss the bands.
         images: see `compare_table`.
+        also: what else is to be known of our numbers, as a phrase.
         stored: the stored results that the runs come from.
     """
     table = compare_table([*printed.values()], runs, images=images)
@@ -494,7 +496,7 @@ def record_table(
         found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run.",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
         f"{0.05 * len(printed):.1f} outside; no more inside with a chance of {table.chance:.3g} %; "
-        f"bands of ± {100 * table.width:.0f} % in the median{wide}{listed}",
+        f"bands of ± {100 * table.width:.0f} % in the median{wide}{listed}{also}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
         interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),
