@@ -315,7 +315,7 @@ def trainings_interval(name: str, data: str) -> tuple[float, float] | None:
     Returns:
         Both ends; None if no training on it is stored.
 
-    >>> trainings_interval("found", "MNIST")
+    >>> trainings_interval("near", "MNIST")
     (100.0, 100.0)
     """
     rule = CLAIMS[name].rule
