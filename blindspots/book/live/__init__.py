@@ -68,7 +68,12 @@ def live_attack(
     data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
     name = "live-" + hashlib.sha256(data.encode()).hexdigest()[:8]
     scripts = "\n".join(_read(script) for script in SCRIPTS)
-    picture = "" if still is None else f"<img alt='What is found' src='{image_url(still)}'>"
+    picture = ""
+    if still is not None:
+        picture = (
+            f"<figure><img alt='Images, and what the attack makes of them' src='{image_url(still)}'>"
+            "<figcaption>Images, and what the attack makes of them.</figcaption></figure>"
+        )
     return HTML(
         f"<style>{_read('page.css')}</style>"
         f"<div class='live' id='{html.escape(name)}'>"
