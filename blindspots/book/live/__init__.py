@@ -71,7 +71,7 @@ def live_attack(
     picture = ""
     if still is not None:
         picture = (
-            f"<figure><img alt='Images, and what the attack makes of them' src='{image_url(still)}'>"
+            f"<figure><img alt='Two digits, twice' src='{image_url(still)}'>"
             "<figcaption>Images, and what the attack makes of them.</figcaption></figure>"
         )
     return HTML(
