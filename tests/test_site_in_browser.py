@@ -5,6 +5,7 @@ Needs the site and Chromium, so it runs only where BLINDSPOTS_SITE names the bui
 """
 
 import ast
+import contextlib
 import functools
 import http.server
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import TimeoutError
 
 from blindspots.book.ledger import CLAIMS, read_records
 from coursework import editions, leaks
@@ -349,8 +351,13 @@ def test_search_puts_first_what_a_reader_wants(visit, query):
 
 def test_search_by_keyboard_from_a_chapter(visit):
     page, _ = visit("chapters/networks.html")
-    page.keyboard.press("Control+k")
-    page.wait_for_selector("dialog[open] input[type=search]:focus")  # else the first keys are lost
+    page.wait_for_load_state("load")
+    field = page.locator("dialog[open] input[type=search]")
+    for _ in range(3):  # on a busy machine the page may not listen yet
+        page.keyboard.press("Control+k")
+        with contextlib.suppress(TimeoutError):
+            field.wait_for(timeout=10_000)
+            break
     page.keyboard.type("Table 2")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search.html?q=Table+2", wait_until="commit")
