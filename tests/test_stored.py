@@ -114,13 +114,14 @@ def test_every_photograph_was_attacked_with_every_target():
         assert row["reads"] == photograph.shows
         wanted = photographs.draw_targets(row["photograph"], class_names().index(row["reads"]))
         assert row["targets"] == [class_names()[target] for target in wanted]
-        for attack, count in ("nearest", 9), ("lbfgs", 3), ("any", 1):
+        for attack, count in ("nearest", 9), ("lbfgs", 9), ("any", 1):
             assert len(row[attack]["l2"]) == count and min(row[attack]["l2"]) > 0
+            assert row[attack]["success"] == row[attack]["file success"] == [True] * count
         assert row["any"]["l2"][0] <= min(row["nearest"]["l2"])
         assert row["noise"]["1"] < 0.1  # the control
     assert {(u["space"], u["score"]) for u in stored["units"]} == {
         (space, score)
-        for space in ("raw", "white")
+        for space in ("raw", "white", "principal")
         for score in ("photograph", "pixels", "shuffled")
     }
     steepest = max(max(row["slopes"]) for row in stored["photographs"])
