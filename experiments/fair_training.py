@@ -62,7 +62,7 @@ How = dict[str, Any]
 FAMILIES: dict[str, dict[str, How]] = {
     "weight decay": {f"decay x {factor}": {"decay": factor} for factor in (1, 3, 10, 30)},
     "dropout": {
-        f"dropout {pixels:g}, {units:g}": {"dropout": (pixels, units)}
+        f"dropout {pixels:g}, {units:g}": {"dropout": [pixels, units]}
         for pixels, units in ((0.2, 0.0), (0.1, 0.1), (0.2, 0.2), (0.2, 0.5))
     },
     "image": {
