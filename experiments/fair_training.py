@@ -54,7 +54,7 @@ LEARNING_RATE = 2e-3
 IMAGES = 512  # whose nearest adversarial images are measured
 FIRST_SEED = 100  # of those that are judged
 INPUT, FIRST, SECOND = 0, 3, 5  # depths: numbers of layers below the attack
-EVERY = INPUT, FIRST, SECOND
+EVERY = [INPUT, FIRST, SECOND]
 POOL = {"pool_size": 2000, "refresh": 50, "every": 20}  # the whole pool is renewed in 2,400 updates
 
 How = dict[str, Any]
@@ -66,12 +66,12 @@ FAMILIES: dict[str, dict[str, How]] = {
         for pixels, units in ((0.2, 0.0), (0.1, 0.1), (0.2, 0.2), (0.2, 0.5))
     },
     "image": {
-        **{f"step {s:g}": {"depths": (INPUT,), "length": s} for s in (0.25, 0.5, 1)},
-        "FGSM": {"depths": (INPUT,), "size": 0.1, "attacks": 1},
-        "PGD": {"depths": (INPUT,), "size": 0.1, "attacks": 5},
+        **{f"step {s:g}": {"depths": [INPUT], "length": s} for s in (0.25, 0.5, 1)},
+        "FGSM": {"depths": [INPUT], "size": 0.1, "attacks": 1},
+        "PGD": {"depths": [INPUT], "size": 0.1, "attacks": 5},
     },
     "last hidden layer": {
-        f"step {s:g}": {"depths": (SECOND,), "length": s} for s in (0.25, 0.5, 1)
+        f"step {s:g}": {"depths": [SECOND], "length": s} for s in (0.25, 0.5, 1)
     },
     "every layer": {
         **{f"step {s:g}": {"depths": EVERY, "length": s} for s in (0.25, 0.5, 1)},
@@ -232,7 +232,7 @@ def main(words: Sequence[str] | None = None) -> None:
         for row in judged
         if row["family"] in CONTROLLED
     ]
-    nothing = {"depths": (INPUT,), "length": 0.0, "decay": decay}
+    nothing = {"depths": [INPUT], "length": 0.0, "decay": decay}
     judged.append(shared | {"family": CLEAN, "way": "step 0", "how": nothing})
     settings = [
         row | {"seed": seed}
