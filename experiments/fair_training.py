@@ -70,9 +70,7 @@ FAMILIES: dict[str, dict[str, How]] = {
         "FGSM": {"depths": [INPUT], "size": 0.1, "attacks": 1},
         "PGD": {"depths": [INPUT], "size": 0.1, "attacks": 5},
     },
-    "last hidden layer": {
-        f"step {s:g}": {"depths": [SECOND], "length": s} for s in (0.25, 0.5, 1)
-    },
+    "last hidden layer": {f"step {s:g}": {"depths": [SECOND], "length": s} for s in (0.25, 0.5, 1)},
     "every layer": {
         **{f"step {s:g}": {"depths": EVERY, "length": s} for s in (0.25, 0.5, 1)},
         "step 0.5, begun trained": {"depths": EVERY, "length": 0.5, "begun": True},
