@@ -21,7 +21,7 @@ from blindspots.bounds.layers import pair_bounds
 from blindspots.networks import refuse_moving
 
 SCRIPTS = "core.js", "draw.js", "page.js"
-LEVELS = 16, 255  # of grey in the digits, and in all other images
+OF_DIGITS, OF_FILES = 16, 255  # the largest grey level of the digits, and of all other images
 HERE = Path(__file__).parent
 
 
@@ -35,8 +35,8 @@ def live_attack(
     """Show a page in which a reader attacks the networks: the same algorithm, in JavaScript.
 
     It is one piece of HTML with everything in it, for a cell of a notebook or a page of the book.
-    The weights are rounded to 16 bits (`rounded`), which the page says; so are the pairs of logits
-    whose differences it bounds. Certified radii are those of the rounded networks.
+    The weights are rounded to 16 bits, and certified radii are those of the rounded networks (see
+    `rounded`).
 
     Args:
         networks: in evaluation mode, by name: chains of flattening, linear layers, convolutions
@@ -54,7 +54,8 @@ def live_attack(
         raise ValueError(
             f"images must be square and grey, (n, 1, side, side), got {tuple(images.shape)}"
         )
-    levels = LEVELS[0] if torch.equal((images * LEVELS[0]).round(), images * LEVELS[0]) else 255
+    coarse = images * OF_DIGITS
+    levels = OF_DIGITS if torch.equal(coarse.round(), coarse) else OF_FILES
     shape = tuple(images.shape[1:])
     described = {name: describe(network, shape, name) for name, network in networks.items()}
     content = {
