@@ -48,6 +48,15 @@ def test_training_mode_and_pictures_in_colour_are_refused():
         live_attack({"mine": mlp((192, 10)).eval()}, IMAGES.expand(-1, 3, -1, -1), LABELS)
 
 
+def test_pixels_and_labels_are_checked():
+    mine = {"mine": mlp((64, 10)).eval()}
+    for images in (IMAGES + torch.nan, IMAGES + 2):
+        with pytest.raises(ValueError, match=r"pixels must lie in \[0, 1\], got"):
+            live_attack(mine, images, LABELS)
+    with pytest.raises(ValueError, match="2 images need as many labels"):
+        live_attack(mine, IMAGES, LABELS[:1])
+
+
 def test_weights_are_those_of_the_rounded_network_and_so_are_the_bounds(network):
     described = describe(network, (1, 8, 8), "mine")
     exact = rounded(network)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from blindspots.attack import _problem, box, lbfgs, nearest, polytope
 from blindspots.book.figures import image_url
 from blindspots.bounds.layers import pair_bounds
+from blindspots.data import LabelledImages
 from blindspots.networks import refuse_moving
 
 SCRIPTS = "core.js", "draw.js", "page.js"
@@ -47,13 +48,15 @@ def live_attack(
         still: a picture in its place where no script runs: in print, or where it is turned off.
 
     Raises:
-        ValueError: if a network is in training mode, or the images are not square and grey.
+        ValueError: if a network is in training mode, the images are not square and grey, or labels
+            or pixels are not those of `LabelledImages`.
         NotImplementedError: if a network has another layer; it is named.
     """
     if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != images.shape[3]:
         raise ValueError(
             f"images must be square and grey, (n, 1, side, side), got {tuple(images.shape)}"
         )
+    LabelledImages(images, labels, "to choose from")  # refuses what does not fit
     coarse = images * OF_DIGITS
     levels = OF_DIGITS if torch.equal(coarse.round(), coarse) else OF_FILES
     shape = tuple(images.shape[1:])
