@@ -99,7 +99,7 @@ check-grading: $(READY)
 
 # NAME=transfer OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster. Those over seeds resume after
 # an interruption. What our attacks are compared with has an environment of its own.
-EXPERIMENTS := attacks fair_training lipschitz robustness threads trainings transfer units
+EXPERIMENTS := attacks fair_training lipschitz photographs robustness threads trainings transfer units
 PEERS := experiments/.venv
 
 experiment: $(if $(filter attacks robustness,$(NAME)),$(PEERS)/ready,$(READY))

@@ -1,10 +1,12 @@
 """Chapters side by side: what is finished is kept, whatever becomes of the others."""
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 import nbformat
@@ -18,9 +20,10 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
 from tools.run_chapters import run_chapters
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests run in the background
 try:
     run_chapters([Path(f) for f in sys.argv[2:]], Path(sys.argv[1]), timeout=100, environment={})
 except KeyboardInterrupt:
@@ -153,6 +156,19 @@ def test_an_interruption_keeps_what_is_finished_and_leaves_nothing_running(chapt
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1 and "Traceback" not in said
-    assert said.strip().endswith("Interrupted.")
+    assert said.strip().endswith("Interrupted.") and "cancelled" not in said
     assert finished()
     wait_for(lambda: not psutil.pid_exists(int(pid.read_text())))
+
+
+def test_an_interruption_while_a_chapter_is_kept_says_nothing_else(run, chapter, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tools.run_chapters.CacheBundleIn", interrupted)
+    chapters = chapter("quick", "print('quick')"), chapter("slow", "import time; time.sleep(60)")
+    with warnings.catch_warnings(record=True) as said:
+        with pytest.raises(KeyboardInterrupt):
+            run(*chapters)
+        gc.collect()
+    assert not said

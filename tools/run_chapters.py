@@ -6,6 +6,9 @@ import shutil
 import signal
 import subprocess
 import time
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,11 +62,13 @@ def run_chapters(
     cores = joblib.cpu_count()
     jobs = min(cores, len(missing))
     environment = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), **os.environ, **environment}
+    # At Ctrl-C joblib's tracker of semaphores may miss one, which is of no use to anybody.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
     runs = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(
         joblib.delayed(execute)(file, timeout, environment) for file in missing
     )
     failed = {}
-    with tqdm(runs, total=len(missing), unit="chapter") as progress:
+    with ended(runs), tqdm(runs, total=len(missing), unit="chapter") as progress:
         for done in progress:
             progress.set_postfix_str(done.file.stem)
             if done.error:
@@ -77,6 +82,17 @@ def run_chapters(
             bundle = CacheBundleIn(done.notebook, str(done.file), data=times)
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     return failed
+
+
+@contextmanager
+def ended(runs: Generator) -> Iterator[None]:
+    """End what still runs on leaving, and say nothing of it: whoever interrupted us knows."""
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            runs.close()
 
 
 def open_cache(folder: Path):
