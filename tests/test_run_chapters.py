@@ -23,7 +23,7 @@ SCRIPT = """
 import signal, sys
 from pathlib import Path
 from tools.run_chapters import run_chapters
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored, if the tests run in the background
+signal.signal(signal.SIGINT, signal.default_int_handler)  # else ignored in the background
 try:
     run_chapters([Path(f) for f in sys.argv[2:]], Path(sys.argv[1]), timeout=100, environment={})
 except KeyboardInterrupt:
