@@ -1,13 +1,19 @@
-"""The live page in headless Chromium, with every other host cut off: does it do what Python does?
+"""The live page in headless browsers, with every other host cut off: does it do what Python does?
 
 Runs only where BLINDSPOTS_SITE names the built site: `make check-site`.
 """
 
+import html
 import math
 import os
 import random
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
@@ -22,6 +28,7 @@ from blindspots import (
     trained,
 )
 from blindspots.book.live import live_attack, rounded
+from tests.firefox import firefox
 
 if "BLINDSPOTS_SITE" not in os.environ:
     pytest.skip("BLINDSPOTS_SITE names no built site", allow_module_level=True)
@@ -120,6 +127,102 @@ def test_the_page_finds_what_python_finds(opened, trial, name):
     networks, data, targets, piece = trial
     page, complaints = opened(piece)
     assert disagreements(page, NAMES.index(name), networks[name], data, targets) == []
+    assert complaints == []
+
+
+@pytest.fixture
+def fox(tmp_path):
+    """A tab of Firefox, where that is installed: `.ci/run` installs it."""
+    program = shutil.which("firefox-esr") or shutil.which("firefox")
+    if not program:
+        pytest.skip("Firefox is not installed: apt-get install firefox-esr")
+    (tmp_path / "profile").mkdir()
+    with firefox(program, tmp_path / "profile") as page:
+        yield page
+
+
+@pytest.mark.parametrize("name", ["FC10(1)", "FC100-100-10", "convnet"])
+def test_firefox_finds_what_python_finds(fox, trial, name, tmp_path):
+    networks, data, targets, piece = trial
+    file = tmp_path / "page.html"
+    file.write_text(f"<!doctype html><meta charset='utf-8'>{piece}", encoding="utf-8")
+    fox.goto(file.as_uri())
+    assert disagreements(fox, NAMES.index(name), networks[name], data, targets) == []
+    assert fox.complaints == []
+
+
+# Attack, and wait for what the status line says.
+PRESS = """
+async () => {
+  const of = (part) => document.querySelector(`.live ${part}`);
+  of('.live-attack').click();
+  const done = () => of('.live-status').textContent.includes('gradients');
+  while (!done()) await new Promise(requestAnimationFrame);
+  return [...of('.live-victim').querySelectorAll('td')].map((cell) => cell.textContent);
+}
+"""
+
+
+def test_a_reader_attacks_in_firefox(fox):
+    fox.goto(PAGE.as_uri())
+    before, after, noisy = fox.evaluate(PRESS)
+    assert after == "8" != before and noisy == before
+    assert fox.complaints == []
+
+
+MINE = """
+import torch
+from torch import nn
+from blindspots.book.live import live_attack
+
+torch.manual_seed(1)
+network = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.Sigmoid(), nn.Linear(12, 3)).eval()
+network[1].weight.data *= 8
+network[3].weight.data *= 8
+live_attack({"mine": network}, torch.rand(6, 1, 4, 4), torch.arange(6) % 3)
+"""
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """The address of a JupyterLab in which lies a notebook with a network of the reader's own."""
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(MINE)], metadata=kernel)
+    nbformat.write(notebook, tmp_path / "mine.ipynb")
+    words = [sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root"]
+    words += ["--port=0", "--IdentityProvider.token=", f"--ServerApp.root_dir={tmp_path}"]
+    environment = os.environ | {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")}
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    addresses = (re.search(r"http://127\.0\.0\.1:\d+", line) for line in process.stderr)
+    yield next(found.group() for found in addresses if found)
+    process.terminate()
+    process.communicate()
+
+
+def test_in_jupyterlab(browser, lab):
+    page = browser.new_context(viewport={"width": 1200, "height": 1400}).new_page()
+    page.goto(f"{lab}/lab/tree/mine.ipynb", timeout=90_000)
+    page.locator(".jp-Notebook .cm-content").first.click(timeout=90_000)
+    page.keyboard.press("Shift+Enter")
+    page.wait_for_selector(".live-ready", timeout=90_000)
+    attack(page)
+    slider = page.locator(".live input[type=range]")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")  # which Lab would take to fold a heading
+    assert slider.input_value() == "99" and slider.is_visible()
+    page.context.close()
+
+
+def test_in_a_frame_that_may_run_scripts_and_nothing_else(opened):
+    """As outputs of notebooks are shown on Colab and by other services."""
+    scope: dict = {}
+    exec(MINE.replace("live_attack({", "piece = live_attack({"), scope)
+    frame = html.escape(scope["piece"].data)
+    page, complaints = opened(f"<iframe sandbox='allow-scripts' srcdoc='{frame}' height=800>")
+    inside = page.frame_locator("iframe")
+    inside.locator(".live-attack").click()
+    inside.locator(".live-status", has_text="gradients").wait_for()
+    assert not inside.get_by_role("button", name="Link to this").is_visible()  # to which address?
     assert complaints == []
 
 

@@ -113,7 +113,8 @@ function blindspotsPage(id) {
   const status = make("p", { role: "status", className: "live-status" });
   const attackButton = make("button", { type: "button", className: "live-attack" }, "Attack");
   const noiseButton = make("button", { type: "button" }, "Other noise");
-  const linkButton = make("button", { type: "button" }, "Link to this");
+  // Within a frame there is no address that leads here: so on Colab.
+  const linkButton = make("button", { type: "button", hidden: window.parent !== window }, "Link to this");
   const save = make("a", { download: "blind-spot.png", className: "live-save" }, "Save as PNG");
   const slider = make("input", { type: "range", min: 0, max: 200, step: 1, value: 100, id: `${id}-slider`,
     "aria-describedby": `${id}-certified` });
