@@ -31,10 +31,11 @@ VARIANTS = {
 }
 
 
-def tests_pass(name: str, tests: list[str], cache: Path) -> bool:
-    """Whether the tests pass in this variant."""
+def tests_pass(name: str, tests: list[str], cache: Path, *, quick: bool = False) -> bool:
+    """Whether the tests pass in this variant: all, or to be quick those that are not slow."""
     words = [sys.executable, "-m", "pytest", "-q", "--no-cov", "-n", "auto"]
     words += ["--dist", "loadfile", "--no-loadscope-reorder", *tests]
+    words += ["-m", "not slow"] if quick else []
     environment = {**os.environ, **VARIANTS[name], "BLINDSPOTS_TEST_CACHE": str(cache)}
     return subprocess.run(words, cwd=ROOT, env=environment).returncode == 0
 
@@ -83,6 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Run the tests as other processors would.")
     parser.add_argument("names", nargs="*", help=f"of {', '.join(VARIANTS)}; all, if none is named")
     parser.add_argument("--tests", nargs="*", default=["tests", "blindspots"])
+    parser.add_argument("--quick", action="store_true", help="without the slow tests")
     parser.add_argument("--verdicts", action="store_true", help="compare those of the ledger too")
     arguments = parser.parse_args()
     names = arguments.names or list(VARIANTS)
@@ -93,7 +95,9 @@ def main() -> None:
         print(f"\nVariant {name}: {VARIANTS[name]}", flush=True)
         with tempfile.TemporaryDirectory() as folder, busy(2 if name == "busy" else 0):
             cache = Path(folder) / "networks"
-            if arguments.tests and not tests_pass(name, arguments.tests, cache):
+            if arguments.tests and not tests_pass(
+                name, arguments.tests, cache, quick=arguments.quick
+            ):
                 failed.append(name)
             if arguments.verdicts:
                 found[name] = verdicts(name, cache, Path(folder))
