@@ -1,8 +1,10 @@
 """What Python writes into the live page; what the page makes of it is tested in a browser."""
 
 import base64
+import html
 import json
 import re
+from urllib.parse import parse_qs
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from torch import nn
 
 from blindspots import mlp, pair_bounds
 from blindspots.attack import lbfgs, nearest
-from blindspots.book.live import HERE, constants, describe, live_attack, rounded
+from blindspots.book.live import HERE, constants, describe, live_attack, live_link, rounded
 
 IMAGES, LABELS = torch.zeros(2, 1, 8, 8), torch.tensor([0, 1])
 
@@ -104,3 +106,13 @@ def test_without_a_script_there_is_a_picture():
     page = live_attack({"mine": mlp((64, 10)).eval()}, IMAGES, LABELS, still=IMAGES[0, 0]).data
     still = re.search(r"<div class='live-still'>(.*?)</div>", page, re.S).group(1)
     assert "browser that runs scripts" in still and "data:image/png;base64," in still
+
+
+def test_a_link_carries_the_image_and_what_is_to_be_done(test):
+    link = live_link(test.images[3], "FC10(1e-4)", 7, data=test, attack="nearest").data
+    state = parse_qs(html.unescape(re.search('href="([^"]+)"', link)[1]).partition("#live&")[2])
+    pixels = np.frombuffer(base64.urlsafe_b64decode(state.pop("d")[0]), dtype=np.uint8)
+    np.testing.assert_array_equal(pixels / 16, test.images[3].flatten())
+    assert state == {"i": ["drawn"], "n": ["FC10(1e-4)"], "t": ["7"], "a": ["nearest"], "f": ["1"]}
+    with pytest.raises(ValueError, match=r"images of \(1, 8, 8\), got \(1, 4, 4\)"):
+        live_link(test.images[3, :, :4, :4], "convnet", 7, data=test)

@@ -231,8 +231,8 @@ FAULTS = {
     "other aim": ("c.LBFGS_AIM * first", "2 * c.LBFGS_AIM * first"),
     "flipped kernel": ("side + r) * side + s];", "side + side - 1 - r) * side + s];"),
     "slope of sigmoid": ("u * y[i] * (1 - y[i])", "1.001 * u * y[i] * (1 - y[i])"),
-    "slope of ReLU": ("(x[i] > 0 ? u : 0)", "(x[i] > 0.01 ? u : 0)"),
-    "last of equals in a pool": ("if (x[k] > x[best])", "if (x[k] >= x[best])"),
+    "slope of ReLU": ("(x[i] > 0 ? up[i] : 0)", "(x[i] > 0.01 ? up[i] : 0)"),
+    "last of equals in a pool": ("if (x[k += 1] > x[best]) best = k;\n              at", "if (x[k += 1] >= x[best]) best = k;\n              at"),
     "gradients not averaged": ("a + weight * (b - a)", "b"),
     "no box": ("const x = inBox(unclamped, lower, upper);", "const x = unclamped;"),
     "other averages": ("const weight = c.LAST_WEIGHT +", "const weight = 3 * c.LAST_WEIGHT +"),
@@ -336,6 +336,18 @@ def test_a_link_leads_back_to_what_was_seen(visit):
     ) == facts
     strange, complaints = visit("#live&i=999&n=x&t=&a=no&d=@@@&s=abc&f=1")
     assert complaints == [] and strange.locator(".live-victim").count() == 1
+
+
+def test_a_picture_of_a_chapter_opens_in_the_page(visit):
+    page, complaints = visit()
+    page.goto((SITE / "chapters" / "finding_blind_spots.html").as_uri())
+    page.locator(".live-link").first.click()
+    page.wait_for_function(
+        "() => document.querySelector('.live-status').textContent.includes('gradients')"
+    )
+    assert page.locator("input[value=drawn]").is_checked() and complaints == []
+    target = page.locator("input[name$=target]:checked").get_attribute("value")
+    assert page.locator(".live-victim td").nth(1).inner_text() == target
 
 
 def test_drawing_by_touch_does_not_scroll_and_by_keyboard_draws(visit):

@@ -8,7 +8,8 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import urlencode
 
 import torch
 from IPython.display import HTML
@@ -57,8 +58,7 @@ def live_attack(
             f"images must be square and grey, (n, 1, side, side), got {tuple(images.shape)}"
         )
     LabelledImages(images, labels, "to choose from")  # refuses what does not fit
-    coarse = images * OF_DIGITS
-    levels = OF_DIGITS if torch.equal(coarse.round(), coarse) else OF_FILES
+    levels = grey_levels(images)
     shape = tuple(images.shape[1:])
     described = {name: describe(network, shape, name) for name, network in networks.items()}
     content = {
@@ -66,7 +66,7 @@ def live_attack(
         "networks": [{"name": name, **parts} for name, parts in described.items()],
         "side": images.shape[2],
         "levels": levels,
-        "images": _encode((images * levels).round().to(torch.uint8)),
+        "images": _encode(_levels(images, levels)),
         "labels": labels.tolist(),
     }
     data = json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
@@ -86,6 +86,52 @@ def live_attack(
         f"<script type='application/json' id='{name}-data'>{data}</script>"
         f"<script>(() => {{\n{scripts}\nblindspotsPage('{name}');\n}})();</script>"
     )
+
+
+def live_link(
+    image: Float[Tensor, "1 side side"],
+    network: str,
+    target: int,
+    *,
+    data: LabelledImages,
+    attack: Literal["lbfgs", "nearest"] = "lbfgs",
+) -> HTML:
+    """Link from a chapter to the book's live page, where this image is attacked at once.
+
+    Args:
+        image: with pixels in [0, 1]; its values travel in the link.
+        network: its name on that page.
+        target: the class that the network shall see.
+        data: the data set of the page, whose grey levels the image must have.
+        attack: the paper's search, or the nearest attack.
+
+    Raises:
+        ValueError: if the image is not like those of the page.
+
+    >>> from blindspots import load_images
+    >>> digits = load_images("digits", split="test")
+    >>> link = live_link(digits.images[0], "convnet", 3, data=digits)
+    >>> "attack_it_yourself.html#live" in link.data
+    True
+    """
+    if image.shape != data.images.shape[1:]:
+        raise ValueError(
+            f"the page shows images of {tuple(data.images.shape[1:])}, got {tuple(image.shape)}"
+        )
+    levels = _levels(image, grey_levels(data.images))
+    pixels = base64.urlsafe_b64encode(levels.cpu().numpy().tobytes()).decode()
+    state = {"i": "drawn", "n": network, "t": target, "a": attack, "f": 1, "d": pixels}
+    address = f"../attack_it_yourself.html#live&{urlencode(state)}"
+    return HTML(
+        f'<a class="live-link" href="{html.escape(address)}">Attack this image in the page '
+        "<em>Attack it yourself</em></a>"
+    )
+
+
+def grey_levels(images: Tensor) -> int:
+    """Say into how many grey levels these images are divided: those of the digits, or of files."""
+    coarse = images * OF_DIGITS
+    return OF_DIGITS if torch.equal(coarse.round(), coarse) else OF_FILES
 
 
 def rounded(network: nn.Sequential) -> nn.Sequential:
@@ -163,6 +209,10 @@ def _keeps_size(layer: nn.Conv2d) -> bool:
 def _halves(layer: nn.MaxPool2d) -> bool:
     given = layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode
     return given in ((2, 2, 0, 1, False), ((2, 2), (2, 2), 0, 1, False))
+
+
+def _levels(images: Tensor, levels: int) -> Tensor:
+    return (images * levels).round().to(torch.uint8)
 
 
 def _encode(numbers: Tensor) -> str:

@@ -68,7 +68,7 @@ function blindspotsPage(id) {
   }
   const chosen = (name) => root.querySelector(`input[name="${id}-${name}"]:checked`)?.value;
   const choose = (name, value) => {
-    const input = root.querySelector(`input[name="${id}-${name}"][value="${value}"]`);
+    const input = [...root.querySelectorAll(`input[name="${id}-${name}"]`)].find((e) => e.value === value);
     if (input && !input.disabled) input.checked = true;
   };
   const group = (legend, ...children) =>
@@ -79,7 +79,7 @@ function blindspotsPage(id) {
   const DRAWN = "drawn";
   let drawing = null, found = null, noise = null, points = [], run = 0, seed = 1;
   const original = () => (chosen("image") === DRAWN ? drawing : images[Number(chosen("image"))]);
-  const victim = () => networks[Number(chosen("network"))];
+  const victim = () => networks.find(({ name }) => name === chosen("network"));
   const target = () => (chosen("target") === "any" ? null : Number(chosen("target")));
 
   const cache = new WeakMap(); // of an image: what each network sees
@@ -129,7 +129,7 @@ function blindspotsPage(id) {
   const pad = make("canvas", { width: 280, height: 280, tabIndex: 0, className: "live-pad", role: "application",
     "aria-label": "A pad to draw a digit on: with the pointer, or with the arrow keys while the space bar is down" });
   const clear = make("button", { type: "button" }, "Clear");
-  const drawnPicture = canvas("Your drawing");
+  const drawnPicture = canvas("An image of your own");
 
   root.replaceChildren(
     ...[...root.querySelectorAll(".live-still")],
@@ -143,7 +143,7 @@ function blindspotsPage(id) {
         "Draw with a pointer or a finger. By keyboard: the arrows move the pen, and draw while the space bar is held. ",
         clear)),
     group("2. The network to be misled", ...radios("network", networks.map(({ name }, i) => ({
-      value: i, label: name, checked: i === Math.min(3, networks.length - 1),
+      value: name, label: name, checked: i === Math.min(3, networks.length - 1),
     })), restart)),
     group("3. What it shall see", ...radios("target", [...Array(classes).keys(), "any"].map((value) => ({
       value, label: value === "any" ? "anything else" : String(value), checked: value === 8,
@@ -261,7 +261,7 @@ function blindspotsPage(id) {
     for (const input of root.querySelectorAll(`input[name="${id}-target"]`))
       input.disabled = input.value === String(seen) || (input.value === "any" && chosen("attack") === "lbfgs");
     if (root.querySelector(`input[name="${id}-target"]:checked`)?.disabled ?? true)
-      choose("target", [...Array(classes).keys()].find((k) => k !== seen));
+      choose("target", String([...Array(classes).keys()].find((k) => k !== seen)));
     const all = readings(x), agreed = all.every((k) => k === all[0]);
     say(`${victim().name} sees ${a(seen)}.${agreed ? "" : " The networks do not agree on this image."} Press Attack.`);
     show();
@@ -354,7 +354,7 @@ function blindspotsPage(id) {
     paint(drawnPicture, drawing);
     const input = root.querySelector(`input[name="${id}-image"][value="${DRAWN}"]`);
     input.disabled = strokes.length === 0;
-    if (strokes.length) input.checked = true; else choose("image", 0);
+    if (strokes.length) input.checked = true; else choose("image", "0");
     restart();
   }
   const place = (event) => {
@@ -398,7 +398,7 @@ function blindspotsPage(id) {
 
   const NAMES = ["image", "network", "target", "attack"];
   function state() {
-    const kept = NAMES.map((name) => `${name[0]}=${chosen(name)}`).join("&");
+    const kept = NAMES.map((name) => `${name[0]}=${encodeURIComponent(chosen(name))}`).join("&");
     const ink = chosen("image") === DRAWN
       ? `&d=${btoa(String.fromCharCode(...drawing.map((v) => Math.round(v * levels)))).replace(/\+/g, "-").replace(/\//g, "_")}` : "";
     return `#live&${kept}&s=${slider.value}&x=${seed}&f=${found ? 1 : 0}${ink}`;
