@@ -19,11 +19,12 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
+.PHONY: help book slides notebooks test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
 
 help:
 	@echo "make book        build the book into _build/html, with its slides"
 	@echo "make slides      cut the slides again from the built book, into _build/html/slides"
+	@echo "make notebooks   write the notebook edition of the built book into _build/notebooks"
 	@echo "make test        run all tests, doctests and notebooks"
 	@echo "make test-quick  run what takes less than a minute, while editing"
 	@echo "make test-variants  run the tests as other processors would (half an hour)"
@@ -49,6 +50,9 @@ book: $(READY)
 slides: $(READY)
 	@$(BIN)/python -m tools.build_slides
 
+notebooks: $(READY)
+	@$(BIN)/python -m tools.build_notebooks
+
 # Files of tests run side by side. CHAPTERS= leaves out the notebooks, which make book executes too.
 CHAPTERS ?= book/chapters
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
@@ -63,8 +67,9 @@ test-quick: $(READY)
 test-variants: $(READY)
 	@$(BIN)/python -m tools.machine_variants $(OPTIONS)
 
+# The notebook edition, once the book is built: in it, numbers and boxes need no Sphinx.
 lab: $(READY)
-	@$(BIN)/jupyter lab book/chapters
+	@$(BIN)/jupyter lab $(if $(wildcard _build/notebooks),_build/notebooks,book)/chapters
 
 lint: $(READY)
 	@$(BIN)/ruff check

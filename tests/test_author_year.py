@@ -7,7 +7,7 @@ import pytest
 from pybtex.database import Entry, Person, parse_file
 
 from book.extensions import author_year
-from tools import build_slides
+from tools import executed
 
 SOURCES = parse_file(
     str(Path(__file__).resolve().parent.parent / "book" / "references.bib")
@@ -45,7 +45,7 @@ def test_every_label_of_the_book_can_be_read():
 
 def test_slides_cite_as_the_pages_do():
     label = author_year.Labels().format_labels([SOURCES["carlini2017"]])[0]
-    assert build_slides.cited(["carlini2017"], in_text=False) == f"({label})"
+    assert executed.cited(["carlini2017"], in_text=False) == f"({label})"
 
 
 def test_numbers_of_arxiv_and_dois_are_links():

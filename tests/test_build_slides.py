@@ -13,7 +13,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from blindspots.book.ledger import CLAIMS
-from tools import build_slides
+from tools import build_slides, executed
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "book" / "chapters").glob("*.ipynb"))
@@ -63,7 +63,7 @@ def as_executed(file):
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "glue":
             glued |= {keyword.arg: "NUMBER" for keyword in call.keywords}
     glued |= {f"claim_{name}": '{"verdict": "holds"}' for name in CLAIMS}
-    return build_slides.Chapter(f"chapters/{file.stem}", cells, outputs, glued)
+    return executed.Chapter(f"chapters/{file.stem}", cells, outputs, glued)
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_deck_says_what_the_marked_cells_say(file, decks):
             figure = cell.metadata.get("mystnb", {}).get("figure", {})
             allowed |= set(words(cell.source + figure.get("caption", "")))
             for keys in re.findall(r"\{cite:[tp]\}`(.*?)`", cell.source):
-                allowed |= set(words(build_slides.cited(keys.split(","), in_text=False)))
+                allowed |= set(words(executed.cited(keys.split(","), in_text=False)))
             for name in re.findall(r"\{claim\} (\S+)", cell.source):
                 allowed |= set(words(build_slides.CLAIMS[name].title))
     deck = Deck(decks[file.stem].read_text(encoding="utf-8"))
@@ -183,7 +183,7 @@ def chapter(*cells):
             cell.metadata["slideshow"] = mark
         made.append(cell)
         outputs.append([nbformat.v4.new_output("execute_result", data=data) for data in output])
-    return build_slides.Chapter("chapters/one", made, outputs, {"n": "12 %"})
+    return executed.Chapter("chapters/one", made, outputs, {"n": "12 %"})
 
 
 TEXT = "# One\n\nFirst words. Last words.\n\n## Two\n\nMore: {glue:text}`n`."
@@ -217,7 +217,7 @@ def test_headings_numbers_code_and_fragments():
     ],
 )
 def test_what_a_mark_gets_wrong_is_said(mark, complaint):
-    with pytest.raises(build_slides.Unfit, match=r"chapters/one, cell 0: ") as error:
+    with pytest.raises(executed.Unfit, match=r"chapters/one, cell 0: ") as error:
         build_slides.cut(chapter((TEXT, mark)))
     assert complaint in str(error.value)
 
@@ -230,9 +230,9 @@ def test_tables_of_the_text_are_shown_with_their_numbers():
 def test_what_no_slide_can_show_is_said():
     mark = {"slide_type": "slide"}
     for text in ("see {eq}`eq-one`", "{glue:text}`other`", "```{warning}\nno\n```"):
-        with pytest.raises(build_slides.Unfit, match="naming other parts"):
+        with pytest.raises(executed.Unfit, match="naming other parts"):
             build_slides.cut(chapter((text, mark)))
-    with pytest.raises(build_slides.Unfit, match="no output that a slide can show"):
+    with pytest.raises(executed.Unfit, match="no output that a slide can show"):
         build_slides.cut(chapter(("widget", mark, {"application/x": "1", "text/plain": "W()"})))
 
 
@@ -243,13 +243,13 @@ def test_a_chapter_that_was_not_executed_or_has_changed(tmp_path):
         nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / folder / "one.ipynb")
 
     def load():
-        return build_slides.load("one", tmp_path / "book", tmp_path / "executed")
+        return executed.load("one", tmp_path / "book", tmp_path / "executed")
 
     notebook("book", "1")
-    with pytest.raises(build_slides.Unfit, match="has not been executed: run make book first"):
+    with pytest.raises(executed.Unfit, match="has not been executed: run make book first"):
         load()
     notebook("executed", "2")
-    with pytest.raises(build_slides.Unfit, match="has changed since it was executed"):
+    with pytest.raises(executed.Unfit, match="has changed since it was executed"):
         load()
     notebook("executed", "1")
     (tmp_path / "executed" / "one.glue.json").write_text(

@@ -232,7 +232,10 @@ FAULTS = {
     "flipped kernel": ("side + r) * side + s];", "side + side - 1 - r) * side + s];"),
     "slope of sigmoid": ("u * y[i] * (1 - y[i])", "1.001 * u * y[i] * (1 - y[i])"),
     "slope of ReLU": ("(x[i] > 0 ? up[i] : 0)", "(x[i] > 0.01 ? up[i] : 0)"),
-    "last of equals in a pool": ("if (x[k += 1] > x[best]) best = k;\n              at", "if (x[k += 1] >= x[best]) best = k;\n              at"),
+    "last of equals in a pool": (
+        "if (x[k += width - 1] > x[best])",
+        "if (x[k += width - 1] >= x[best])",
+    ),
     "gradients not averaged": ("a + weight * (b - a)", "b"),
     "no box": ("const x = inBox(unclamped, lower, upper);", "const x = unclamped;"),
     "other averages": ("const weight = c.LAST_WEIGHT +", "const weight = 3 * c.LAST_WEIGHT +"),

@@ -98,8 +98,8 @@ def test_what_a_full_disk_left_by_half_is_made_again(run, chapter, tmp_path, dam
 def test_executed_chapters_are_written_with_what_came_out(run, chapter, tmp_path):
     file = chapter("one", "print('one')")
     assert run(file) == {}
-    write_executed([file], tmp_path / "cache", tmp_path / "shown" / "chapters")
-    written = nbformat.read(tmp_path / "shown" / "chapters" / "one.ipynb", as_version=4)
+    write_executed([file], tmp_path / "cache", file.parent, tmp_path / "shown")
+    written = nbformat.read(tmp_path / "shown" / "one.ipynb", as_version=4)
     assert [output.text for output in written.cells[0].outputs] == ["one\n"]
 
 

@@ -172,9 +172,13 @@ def test_no_graded_solution_is_in_the_site_or_on_a_slide(tmp_path):
 def test_a_notebook_can_be_launched_and_downloaded(name):
     page = BeautifulSoup((SITE / name).read_text(), "html.parser")
     links = [link["href"] for link in page.select("a[href]")]
-    notebook = f"book/{name.removesuffix('.html')}.ipynb"
-    assert any("colab.research.google.com" in x and x.endswith(notebook) for x in links)
-    assert any("mybinder.org" in x and notebook in x for x in links)
+    notebook = f"{name.removesuffix('.html')}.ipynb"  # of the notebook edition, in its own branch
+    assert any(
+        "colab.research.google.com" in x and x.endswith(f"notebooks/{notebook}") for x in links
+    )
+    assert any(
+        "mybinder.org" in x and x.endswith(f"notebooks?urlpath=lab/tree/{notebook}") for x in links
+    )
     (download,) = {x for x in links if x.endswith(".ipynb") and "_sources/" in x}
     assert (SITE / name).parent.joinpath(download).is_file()
     words = page.select_one("article details.hide > summary").get_text().strip().split("\n")

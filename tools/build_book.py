@@ -17,7 +17,7 @@ from tqdm import tqdm
 import blindspots
 from blindspots._resumable import fingerprint
 from book.extensions.book_networks import book_networks
-from tools import build_slides, check_site
+from tools import build_notebooks, build_slides, check_site
 from tools.run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,7 +84,7 @@ def chapters() -> list[Path]:
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
     named = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
     files = [ROOT / "book" / f"{name}.ipynb" for name in named]
-    return [file for file in reversed(files) if file.exists() and file.parent.name == "chapters"]
+    return [file for file in reversed(files) if file.exists()]
 
 
 def disk_is_full(error: Exception) -> bool:
@@ -119,8 +119,9 @@ def main() -> None:
     build += ["--keep-going", "--config", "_config.yml", "--path-output", "."]
     if subprocess.run(build, env=environment).returncode:
         sys.exit("The book was not built: the reason is above.")
-    write_executed(chapters(), BUILD / ".jupyter_cache", BUILD / "jupyter_execute" / "chapters")
+    write_executed(chapters(), BUILD / ".jupyter_cache", ROOT / "book", BUILD / "jupyter_execute")
     build_slides.main()
+    build_notebooks.main()
     if defects := check_site.defects(SITE, ROOT / "book" / "_toc.yml"):
         print(*defects, sep="\n")
         sys.exit(f"The book was built but has {len(defects)} defects, listed above.")

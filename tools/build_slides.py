@@ -14,7 +14,6 @@ the chapters as `make book` has executed them. Beside the decks lie archives to 
 decks, and of the figures of each chapter.
 """
 
-import ast
 import base64
 import html
 import json
@@ -29,34 +28,22 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import yaml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
-from pybtex.database import parse_file
 from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from blindspots.book.ledger import CLAIMS
-from book.extensions.author_year import authors
+from tools.executed import BOOK, PICTURES, ROOT, Chapter, Unfit, fill, load, picture, read, title_at
 
-ROOT = Path(__file__).resolve().parent.parent
-BOOK = ROOT / "book"
-EXECUTED = ROOT / "_build" / "jupyter_execute"
 SLIDES = ROOT / "_build" / "html" / "slides"
 VENDOR = BOOK / "assets" / "vendor"
 LECTURE = "lecture"
-PICTURES = {"image/png": "png", "image/svg+xml": "svg"}  # types, and how their files end
 
 HEADING = re.compile(r"#{1,6} (.+)")
 ADMONITION = re.compile(r"`{3,}\{admonition\} (.+)")
-ROLE = re.compile(r"\{([\w:-]+)\}`([^`]*)`")
-LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
-
-
-class Unfit(Exception):
-    """A mark asks for what a slide cannot show; the message says what to do."""
 
 
 @dataclass
@@ -69,26 +56,6 @@ class Slide:
     body: list[str] = field(default_factory=list)
 
 
-@dataclass
-class Chapter:
-    """A chapter as it was executed.
-
-    Attributes:
-        cells: those of the source, with its marks.
-        outputs: of each cell.
-        glued: the numbers in its sentences, by name.
-    """
-
-    document: str
-    cells: list[Any]
-    outputs: list[list[Any]]
-    glued: Mapping[str, str]
-
-    @property
-    def title(self) -> str:
-        return title_of(self.cells)
-
-
 def marked_documents(book: Path = BOOK) -> list[str]:
     """Notebooks of the table of contents that have a marked cell, in its order."""
     toc = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
@@ -99,35 +66,6 @@ def marked_documents(book: Path = BOOK) -> list[str]:
         if (book / f"{document}.ipynb").exists()
         and any("slideshow" in cell.metadata for cell in read(book / f"{document}.ipynb"))
     ]
-
-
-def read(file: Path) -> list[Any]:
-    return list(nbformat.read(file, as_version=4).cells)
-
-
-def title_of(cells: Sequence[Any]) -> str:
-    return str(cells[0].source.split("\n")[0].removeprefix("# "))
-
-
-def load(document: str, book: Path = BOOK, executed: Path = EXECUTED) -> Chapter:
-    """Read a chapter, with what came out when the book was built.
-
-    Raises:
-        Unfit: if it was not executed, or was changed since.
-    """
-    cells, file = read(book / f"{document}.ipynb"), executed / f"{document}.ipynb"
-    if not file.exists():
-        raise Unfit(f"{document} has not been executed: run make book first")
-    ran = iter([cell for cell in read(file) if cell.cell_type == "code"])
-    outputs: list[list[Any]] = []
-    for cell in cells:
-        code = next(ran, None) if cell.cell_type == "code" else None
-        if cell.cell_type == "code" and (code is None or code.source != cell.source):
-            raise Unfit(f"{document} has changed since it was executed: run make book first")
-        outputs.append(code.outputs if code else [])
-    stored = json.loads(file.with_suffix(".glue.json").read_text(encoding="utf-8"))
-    glued = {n: ast.literal_eval(value["data"]["text/plain"]) for n, value in stored.items()}
-    return Chapter(document, cells, outputs, glued)
 
 
 def cut(chapter: Chapter) -> list[Slide]:
@@ -248,40 +186,12 @@ def to_html(text: str, glued: Mapping[str, str]) -> str:
         Unfit: for what means nothing on a slide, such as the number of an equation.
     """
     text = re.sub(r"\$\$ \(eq-[\w-]+\)", "$$", text)
-    return str(parser().render(fill(text, glued), {"glued": glued}))
+    return str(parser().render(in_words(text, glued), {"glued": glued}))
 
 
-def fill(text: str, glued: Mapping[str, str]) -> str:
-    """Numbers and names in the place of roles, and of links, which lead nowhere, their words."""
-
-    def filled(role: re.Match[str]) -> str:
-        name, content = role.groups()
-        if name == "glue:text" and content in glued:
-            return glued[content]
-        if name.startswith("cite:"):
-            return cited(content.split(","), in_text=name == "cite:t")
-        raise Unfit(f"{role.group()} cannot be filled in: leave it out by naming other parts")
-
-    def words(link: re.Match[str]) -> str:
-        return link.group(1) or title_of(read(BOOK / "chapters" / Path(link.group(2)).name))
-
-    return LINK.sub(words, ROLE.sub(filled, text))
-
-
-def cited(keys: Sequence[str], *, in_text: bool) -> str:
-    """Authors and year of some sources."""
-    shown = []
-    for key in keys:
-        source = bibliography()[key.strip()]
-        names, year = authors(source), source.fields["year"]
-        shown.append(f"{names} ({year})" if in_text else f"{names}, {year}")
-    return ", ".join(shown) if in_text else f"({'; '.join(shown)})"
-
-
-@cache
-def bibliography() -> Mapping[str, Any]:
-    entries: Mapping[str, Any] = parse_file(str(BOOK / "references.bib")).entries
-    return entries
+def in_words(text: str, glued: Mapping[str, str]) -> str:
+    """A text with its roles filled in; of links, which lead nowhere on a slide, the words."""
+    return fill(text, glued, lambda words, address: words or title_at(address))
 
 
 @cache
@@ -332,7 +242,7 @@ def output_html(output: Any, cell: Any, glued: Mapping[str, str]) -> str:
         mime, content = drawn
         encoded = base64.b64encode(content).decode()
         address, tall = f"data:{mime};base64,{encoded}", mime == "image/png" and is_tall(encoded)
-        caption = parser().renderInline(fill(book["figure"]["caption"], glued))
+        caption = parser().renderInline(in_words(book["figure"]["caption"], glued))
         return (
             f'<figure{" class=tall" if tall else ""}><img src="{address}" '
             f'alt="{html.escape(book["image"]["alt"])}"><figcaption>{caption}</figcaption></figure>'
@@ -342,15 +252,6 @@ def output_html(output: Any, cell: Any, glued: Mapping[str, str]) -> str:
     if "text/plain" in data and len(data) == 1:
         return f"<pre>{html.escape(data['text/plain'])}</pre>"
     return ""
-
-
-def picture(data: Mapping[str, str]) -> tuple[str, bytes] | None:
-    """The picture in an output, if there is one: its type, and the content of its file."""
-    for mime in PICTURES:
-        if mime in data:
-            content = data[mime]
-            return mime, base64.b64decode(content) if mime == "image/png" else content.encode()
-    return None
 
 
 def is_tall(picture: str) -> bool:

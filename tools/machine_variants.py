@@ -49,10 +49,10 @@ def verdicts(name: str, cache: Path, folder: Path) -> dict[str, str]:
     )
     if failed:
         sys.exit("\n".join(f"{file.name}: {error}" for file, error in failed.items()))
-    write_executed(files, folder / "cache", folder / "executed")
+    write_executed(files, folder / "cache", ROOT / "book", folder / "executed")
     found = {}
     for file in files:
-        for glued, text in glued_in(folder / "executed" / file.name):
+        for glued, text in glued_in(folder / "executed" / file.relative_to(ROOT / "book")):
             if glued.startswith("claim_"):
                 found[glued.removeprefix("claim_")] = json.loads(text)["verdict"]
     if not found:

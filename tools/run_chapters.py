@@ -118,16 +118,17 @@ def known(cache, file: Path) -> bool:
     return True
 
 
-def write_executed(files: list[Path], cache_folder: Path, folder: Path) -> None:
-    """Write chapters with their outputs, for the slides and for the comparison of outputs.
+def write_executed(files: list[Path], cache_folder: Path, book: Path, folder: Path) -> None:
+    """Write chapters with their outputs, each where it lies in the book, for the other editions.
 
     MyST-NB writes them too, but without outputs where these came from the cache.
     """
     cache = get_cache(cache_folder)
-    folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         _, notebook = cache.merge_match_into_notebook(nbformat.read(file, as_version=4))
-        nbformat.write(notebook, folder / file.name)
+        written = folder / file.relative_to(book)
+        written.parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, written)
 
 
 def execute(file: Path, timeout: int, environment: dict[str, str]) -> Executed:

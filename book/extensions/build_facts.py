@@ -86,7 +86,8 @@ class FillIn(SphinxPostTransform):
 
     def run(self, **kwargs):
         for node in list(self.document.findall(Minutes)):
-            node.replace_self(nodes.Text(duration(self.seconds(node["of"]))))
+            said, of = duration(self.seconds(node["of"])), node["of"]
+            node.replace_self(nodes.inline(text=said, classes=[f"minutes-of-{of}"]))
         for node in list(self.document.findall(ChapterTable)):
             header = ("Chapter", "What it is about", "Computing")
             rows = [
