@@ -7,6 +7,7 @@ edition, all others to the online book.
 
 import html
 import json
+import posixpath
 import re
 import sys
 from collections.abc import Mapping
@@ -92,14 +93,8 @@ def lead(document: str, words: str, address: str) -> str:
         return f"[{words}]({address})"
     if path.endswith(".ipynb"):
         return f"[{words or title_at(path)}]({address})"
-    inside = PurePosixPath("/", document).parent / path
-    parts: list[str] = []
-    for part in inside.parts[1:]:
-        if part == "..":
-            parts.pop()
-        else:
-            parts.append(part)
-    target = re.sub(r"\.md$", ".html", "/".join(parts))
+    inside = posixpath.normpath(posixpath.join(posixpath.dirname(document), path))
+    target = re.sub(r"\.md$", ".html", inside)
     return f"[{words or title_at(path)}]({online()}{target}{hash_mark}{place})"
 
 
