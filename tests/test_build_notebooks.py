@@ -149,7 +149,17 @@ def test_numbers_and_sources_are_those_of_the_page(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif("BLINDSPOTS_SITE" not in os.environ, reason="BLINDSPOTS_SITE names no site")
-def test_what_the_site_offers_for_download_is_the_edition():
-    for file in NOTEBOOKS:
-        offered = Path(os.environ["BLINDSPOTS_SITE"], "_sources", file.relative_to(ROOT / "book"))
-        assert "The notebook edition of" in source(offered)[1].source
+@pytest.mark.parametrize("document", build_notebooks.documents())
+def test_the_site_offers_the_edition_and_its_links_lead_somewhere(document):
+    site = Path(os.environ["BLINDSPOTS_SITE"])
+    cells = source(site / "_sources" / f"{document}.ipynb")
+    assert "The notebook edition of" in cells[1].source
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    page = BeautifulSoup(rendered(text), "html.parser")
+    for address in (link["href"] for link in page.select("a[href]")):
+        path, _, place = address.removeprefix(ONLINE).partition("#")
+        if address.startswith(ONLINE):
+            found = BeautifulSoup((site / path).read_text(), "html.parser")
+            assert not place or found.find(id=place), address
+        elif not address.startswith("http"):
+            assert (site / "_sources" / document).parent.joinpath(path).resolve().exists(), address

@@ -115,7 +115,7 @@ def quote(found: re.Match[str], glued: Mapping[str, str]) -> str:
     _, kind, title, body = found.groups()
     if kind == "claim":
         evidence = json.loads(glued[f"claim_{title}"])
-        link = f"[the ledger]({online()}ledger.html#claim-{title})"
+        link = f"[the ledger]({online()}ledger.html#row-{title})"
         body = f"{CLAIMS[title].title}: **{evidence['verdict']}**. See {link}."
         title = "In the ledger"
     lines = ["**" + title + "**", "", *OPTION.sub("", body).strip().split("\n")]
