@@ -69,6 +69,7 @@ test-variants: $(READY)
 
 # The notebook edition, once the book is built: in it, numbers and boxes need no Sphinx.
 lab: $(READY)
+	@[ ! -d _build/notebooks ] || $(BIN)/jupyter trust _build/notebooks/*/*.ipynb >/dev/null
 	@$(BIN)/jupyter lab $(if $(wildcard _build/notebooks),_build/notebooks,book)/chapters
 
 lint: $(READY)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from blindspots.book.matrix_browser import matrix_browser
+from blindspots.networks import TransferMatrix
 from tests.test_build_slides import as_executed
 from tools import build_notebooks, executed
 from tools.build_notebooks import Page, convert, lead, plain
@@ -131,6 +134,18 @@ def test_outputs_are_those_of_the_build_without_what_the_book_hides():
     )
     assert [len(c.outputs) for c in made] == [1, 0, 0, 1]
     assert [c.metadata.get("cellView") for c in made] == ["form", None, "form", None]
+
+
+def test_a_matrix_is_shown_without_what_its_style_would_hide(test):
+    names, images = ["one", "two"], {name: test.images[:8] for name in ("one", "two")}
+    error = torch.tensor([[0.25, 0.5], [0.75, 1.0]])
+    matrix = TransferMatrix(error, sources=names, receivers=names)
+    predicted = {(a, b): test.labels[:8] for a in names for b in names}
+    labels = dict.fromkeys(names, test.labels[:8])
+    made = matrix_browser(matrix, images, labels, predicted, notes={}, caption="A caption.").data
+    shown = build_notebooks.without_panels(made)
+    words = " ".join(BeautifulSoup(shown, "html.parser").get_text(" ").split())
+    assert words == "made for ↓, shown to → one two one 25 50 two 75 100 A caption."
 
 
 def test_numbers_and_sources_are_those_of_the_page(tmp_path, monkeypatch):

@@ -177,10 +177,24 @@ def plain_output(output: Any, alt: str | None, source: str) -> Any:
         output.execution_count = None
     if "text/html" in data:
         linked = data["text/html"].replace('href="../', f'href="{online()}')
-        output.data["text/html"] = END.sub(f" {html.escape(source)}" if source else "", linked)
+        said = END.sub(f" {html.escape(source)}" if source else "", linked)
+        output.data["text/html"] = without_panels(said)
     if alt:
         output.data["text/plain"] = alt
     return output
+
+
+def without_panels(content: str) -> str:
+    """A matrix of which each cell has images, without them: a front end may leave out their style.
+
+    Who runs the cell sees them again.
+    """
+    if "mb-panel" not in content:
+        return content
+    soup = BeautifulSoup(content, "html.parser")
+    for part in soup.select("style, .mb input, .mb-panel"):
+        part.extract()
+    return str(soup)
 
 
 def build(document: str) -> Any:
