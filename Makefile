@@ -19,12 +19,13 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides notebooks test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
+.PHONY: help book slides notebooks epub pdf test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
 
 help:
 	@echo "make book        build the book into _build/html, with its slides"
 	@echo "make slides      cut the slides again from the built book, into _build/html/slides"
 	@echo "make notebooks   write the notebook edition of the built book into _build/notebooks"
+	@echo "make epub        make an EPUB of the built book, make pdf a PDF"
 	@echo "make test        run all tests, doctests and notebooks"
 	@echo "make test-quick  run what takes less than a minute, while editing"
 	@echo "make test-variants  run the tests as other processors would (half an hour)"
@@ -52,6 +53,9 @@ slides: $(READY)
 
 notebooks: $(READY)
 	@$(BIN)/python -m tools.build_notebooks
+
+epub pdf: $(READY)
+	@$(BIN)/python -m tools.build_print $@
 
 # Files of tests run side by side. CHAPTERS= leaves out the notebooks, which make book executes too.
 CHAPTERS ?= book/chapters

@@ -194,6 +194,8 @@ def without_panels(content: str) -> str:
     soup = BeautifulSoup(content, "html.parser")
     for part in soup.select("style, .mb input, .mb-panel"):
         part.extract()
+    for label in soup.select(".mb label"):
+        label.unwrap()
     return str(soup)
 
 
