@@ -98,6 +98,7 @@ def test_boxes_are_quotations_and_equations_have_their_numbers():
     claim = "```{claim} found\n```\n"
     said = plain(claim, "chapters/a", {"claim_found": '{"verdict": "holds"}'}, NOTHING)
     assert said.startswith("> **In the ledger**\n>\n> ") and "**holds**" in said
+    assert f"({ONLINE}ledger.html#row-found)" in said
     formula = "$$\nx = 1\n$$ (eq-one)\nSee {eq}`eq-one`."
     assert plain(formula, "chapters/a", {}, Page({"eq-one": "(3)"}, [])) == (
         "$$\nx = 1\n\\tag{3}\n$$\nSee (3)."
