@@ -39,7 +39,7 @@ VIEW, STATE = (
     "application/vnd.jupyter.widget-state+json",
 )
 MOVES = "In the online book, this figure moves."
-LARGEST_PDF = 15_000_000  # bytes
+LARGEST = 15_000_000  # bytes of an edition
 TYPES = {".xhtml", ".css", ".svg", ".png", ".jpg", ".ncx"}  # of the files of an EPUB
 INSIDE = {"math": "mathml", "svg": "svg"}  # what a reader has to be told of a page
 SPACES = {"opf": "http://www.idpf.org/2007/opf", "dc": "http://purl.org/dc/elements/1.1/"}
@@ -315,7 +315,10 @@ def main() -> None:
         elif wide := write_pdf(files, target, browser):
             print(*wide, sep="\n")
             sys.exit(f"{len(wide)} things are wider than the paper.")
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    size = target.stat().st_size
+    if size > LARGEST:
+        sys.exit(f"{target} has {size:,} bytes, of at most {LARGEST:,}: what made it so large?")
+    print(f"{target}: {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
