@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 
+from blindspots.book.ledger import CLAIMS
 from blindspots.book.matrix_browser import matrix_browser
 from blindspots.networks import TransferMatrix
 from tests.test_build_slides import as_executed
@@ -36,6 +37,7 @@ def page_of(cells):
     numbers = {label: "(7)" for pair in labels for label in pair if label}
     figures = [c.metadata["mystnb"]["figure"]["name"] for c in cells if "mystnb" in c.metadata]
     count = sum(cell.cell_type == "code" for cell in cells)
+    numbers |= {f"claim-{name}": "stored" for name in CLAIMS}
     return Page(numbers | {name: "Fig. 7" for name in figures}, ["(digits, this build)"] * count)
 
 
@@ -96,8 +98,9 @@ def test_boxes_are_quotations_and_equations_have_their_numbers():
         "> **In short**\n>\n> - 7 %\n>\n>   more\nafter"
     )
     claim = "```{claim} found\n```\n"
-    said = plain(claim, "chapters/a", {"claim_found": '{"verdict": "holds"}'}, NOTHING)
-    assert said.startswith("> **In the ledger**\n>\n> ") and "**holds**" in said
+    told = Page({"claim-found": "stored (MNIST)"}, [])
+    said = plain(claim, "chapters/a", {"claim_found": '{"verdict": "holds"}'}, told)
+    assert said.startswith("> **In the ledger**\n>\n> ") and "**holds** (stored (MNIST))" in said
     assert f"({ONLINE}ledger.html#row-found)" in said
     formula = "$$\nx = 1\n$$ (eq-one)\nSee {eq}`eq-one`."
     assert plain(formula, "chapters/a", {}, Page({"eq-one": "(3)"}, [])) == (
@@ -146,7 +149,10 @@ def test_a_matrix_is_shown_without_what_its_style_would_hide(test):
     made = matrix_browser(matrix, images, labels, predicted, notes={}, caption="A caption.").data
     shown = build_notebooks.without_panels(made)
     words = " ".join(BeautifulSoup(shown, "html.parser").get_text(" ").split())
-    assert words == "made for ↓, shown to → one two one 25 50 two 75 100 A caption."
+    assert words == (
+        "made for ↓, shown to → one two one 25 50 two 75 100 A caption. Run "
+        "this cell, or see the online page, for the images."
+    )
 
 
 def test_numbers_and_sources_are_those_of_the_page(tmp_path, monkeypatch):
@@ -159,7 +165,7 @@ def test_numbers_and_sources_are_those_of_the_page(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(build_notebooks, "SITE", tmp_path)
     assert build_notebooks.look_up("a") == Page(
-        {"eq-x": "(3)", "fig-y": "Fig. 5", "fig-z": "Fig. 2", "chapters/a": "2 minutes"},
+        {"eq-x": "(3)", "fig-y": "Fig. 5", "fig-z": "[Fig. 2](b.ipynb)", "chapters/a": "2 minutes"},
         ["(stored)", ""],
     )
 
@@ -179,3 +185,11 @@ def test_the_site_offers_the_edition_and_its_links_lead_somewhere(document):
             assert not place or found.find(id=place), address
         elif not address.startswith("http"):
             assert (site / "_sources" / document).parent.joinpath(path).resolve().exists(), address
+
+
+def test_code_has_no_links():
+    fenced = "```python\nmodel[depth:](found)\n```\n"
+    text = f"`a[0](b)` and\n{fenced}[`c`](c.ipynb) `d` [e](e.md)"
+    assert plain(text, "a", {}, NOTHING) == (
+        f"`a[0](b)` and\n{fenced}[`c`](c.ipynb) `d` [e]({ONLINE}e.html)"
+    )

@@ -30,6 +30,8 @@ KERNEL = {
 }
 # For Binder, which installs what the branch of this edition asks for.
 REQUIREMENTS = "blindspots[book,imagenet] @ git+https://github.com/blindspots-book/blindspots\n"
+ASIDE = " Its numbers and outputs are those of the build; what you run may differ."
+MOVES = "A figure that moves: run this cell, or see the online page."
 HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
 SILENT = {"remove-cell", "remove-output"}
 
@@ -44,7 +46,8 @@ class Page(NamedTuple):
     """What the built page says of a notebook's parts.
 
     Attributes:
-        numbers: by label: of equations, as "(3)", of figures, as "Fig. 5", of a chapter, minutes.
+        numbers: by label: of equations, as "(3)", of figures, as "Fig. 5", of a chapter, minutes;
+            of claims, where the numbers of their verdict are from.
         sources: of each cell of code that is shown, where its numbers come from, or nothing.
     """
 
@@ -79,7 +82,12 @@ def look_up(document: str) -> Page:
         if number := figure.select_one(".caption-number"):
             numbers[str(figure["id"])] = number.get_text().strip()
     for elsewhere in soup.select("a[href]:has(> .std-numref)"):
-        numbers.setdefault(str(elsewhere["href"]).partition("#")[2], elsewhere.get_text())
+        address, _, label = str(elsewhere["href"]).partition("#")
+        notebook = address.replace(".html", ".ipynb")
+        numbers.setdefault(label, f"[{elsewhere.get_text()}]({notebook})")
+    for claim in soup.select("div.claim-note[id]"):
+        origin = claim.select_one("em")
+        numbers[str(claim["id"])] = origin.get_text() if origin else ""
     for span in soup.select("span[class^=minutes-of-]"):
         numbers[span["class"][0].removeprefix("minutes-of-")] = span.get_text()
     said = [cell.select_one(".source") for cell in soup.select("div.cell")]
@@ -100,7 +108,7 @@ def lead(document: str, words: str, address: str) -> str:
 
 def plain(text: str, document: str, glued: Mapping[str, str], page: Page) -> str:
     """A text of a chapter in Markdown that needs no Sphinx."""
-    text = BOX.sub(lambda found: quote(found, glued), text)
+    text = BOX.sub(lambda found: quote(found, glued, page), text)
     text = EQUATION.sub(lambda found: f"\\tag{{{page.numbers[found[1]].strip('()')}}}\n$$", text)
     return fill(text, glued, partial(lead, document), cite, page.numbers)
 
@@ -110,13 +118,14 @@ def cite(words: str) -> str:
     return f"[{words}]({online()}bibliography.html)"
 
 
-def quote(found: re.Match[str], glued: Mapping[str, str]) -> str:
+def quote(found: re.Match[str], glued: Mapping[str, str], page: Page) -> str:
     """A box of the book as a quotation with a title; of a claim, with its verdict."""
     _, kind, title, body = found.groups()
     if kind == "claim":
         evidence = json.loads(glued[f"claim_{title}"])
         link = f"[the ledger]({online()}ledger.html#row-{title})"
-        body = f"{CLAIMS[title].title}: **{evidence['verdict']}**. See {link}."
+        origin = page.numbers[f"claim-{title}"]
+        body = f"{CLAIMS[title].title}: **{evidence['verdict']}** ({origin}). See {link}."
         title = "In the ledger"
     lines = ["**" + title + "**", "", *OPTION.sub("", body).strip().split("\n")]
     return "\n".join(f"> {line}".rstrip() for line in lines)
@@ -144,7 +153,9 @@ def convert(chapter: Chapter, page: Page) -> Any:
             below = f"{page.numbers[figure['name']]}. {text(figure['caption'])} {source}"
             cells.append(nbformat.v4.new_markdown_cell(below.rstrip()))
     address = f"{online()}{chapter.document}.html"
-    head = f"*The notebook edition of [this page]({address}), with the outputs of its build.*"
+    head = (
+        f"*The notebook edition of [this page]({address}).{ASIDE if any(chapter.outputs) else ''}*"
+    )
     cells.insert(1, nbformat.v4.new_markdown_cell(head))
     for number, cell in enumerate(cells):
         cell.id = str(number)
@@ -179,8 +190,8 @@ def plain_output(output: Any, alt: str | None, source: str) -> Any:
         linked = data["text/html"].replace('href="../', f'href="{online()}')
         said = END.sub(f" {html.escape(source)}" if source else "", linked)
         output.data["text/html"] = without_panels(said)
-    if alt:
-        output.data["text/plain"] = alt
+    if alt or "application/vnd.jupyter.widget-view+json" in data:
+        output.data["text/plain"] = alt or MOVES
     return output
 
 
@@ -196,6 +207,9 @@ def without_panels(content: str) -> str:
         part.extract()
     for label in soup.select(".mb label"):
         label.unwrap()
+    for caption in soup.select(".mb .blindspots-caption"):
+        words = re.sub(r"Point at a cell[^.]*\.", "", caption.get_text())
+        caption.string = f"{words.strip()} Run this cell, or see the online page, for the images."
     return str(soup)
 
 

@@ -24,7 +24,12 @@ EXECUTED = ROOT / "_build" / "jupyter_execute"
 PICTURES = {"image/png": "png", "image/svg+xml": "svg"}  # types, and how their files end
 
 ROLE = re.compile(r"\{([\w:-]+)\}`([^`]*)`")
-LINK = re.compile(r"\[([^\]]*)\]\(([^)]*)\)")
+# A link, or code, in which nothing is one.
+LINK = re.compile(
+    r"(?P<code>^(?P<fence>`{3,})(?![`{]).*?^(?P=fence)|`[^`\n]+`)"
+    r"|\[(?P<words>[^\]]*)\]\((?P<address>[^)]*)\)",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 class Unfit(Exception):
@@ -110,7 +115,10 @@ def fill(
             return numbers[content]
         raise Unfit(f"{role.group()} cannot be filled in: leave it out by naming other parts")
 
-    return LINK.sub(lambda found: link(*found.groups()), ROLE.sub(filled, text))
+    def linked(found: re.Match[str]) -> str:
+        return found["code"] or link(found["words"], found["address"])
+
+    return LINK.sub(linked, ROLE.sub(filled, text))
 
 
 def title_at(address: str) -> str:
