@@ -100,7 +100,9 @@ def test_boxes_are_quotations_and_equations_have_their_numbers():
     claim = "```{claim} found\n```\n"
     told = Page({"claim-found": "stored (MNIST)"}, [])
     said = plain(claim, "chapters/a", {"claim_found": '{"verdict": "holds"}'}, told)
-    assert said.startswith("> **In the ledger**\n>\n> ") and "**holds** (stored (MNIST))" in said
+    assert (
+        said.startswith("> **In the ledger**\n>\n> ") and "**holds**, stored (MNIST). See" in said
+    )
     assert f"({ONLINE}ledger.html#row-found)" in said
     formula = "$$\nx = 1\n$$ (eq-one)\nSee {eq}`eq-one`."
     assert plain(formula, "chapters/a", {}, Page({"eq-one": "(3)"}, [])) == (

@@ -87,7 +87,7 @@ def look_up(document: str) -> Page:
         numbers.setdefault(label, f"[{elsewhere.get_text()}]({notebook})")
     for claim in soup.select("div.claim-note[id]"):
         origin = claim.select_one("em")
-        numbers[str(claim["id"])] = origin.get_text() if origin else ""
+        numbers[str(claim["id"])] = origin.get_text().strip() if origin else ""
     for span in soup.select("span[class^=minutes-of-]"):
         numbers[span["class"][0].removeprefix("minutes-of-")] = span.get_text()
     said = [cell.select_one(".source") for cell in soup.select("div.cell")]
@@ -125,7 +125,7 @@ def quote(found: re.Match[str], glued: Mapping[str, str], page: Page) -> str:
         evidence = json.loads(glued[f"claim_{title}"])
         link = f"[the ledger]({online()}ledger.html#row-{title})"
         origin = page.numbers[f"claim-{title}"]
-        body = f"{CLAIMS[title].title}: **{evidence['verdict']}** ({origin}). See {link}."
+        body = f"{CLAIMS[title].title}: **{evidence['verdict']}**, {origin}. See {link}."
         title = "In the ledger"
     lines = ["**" + title + "**", "", *OPTION.sub("", body).strip().split("\n")]
     return "\n".join(f"> {line}".rstrip() for line in lines)
