@@ -11,7 +11,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Mapping
-from functools import partial
+from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
@@ -55,6 +55,7 @@ class Page(NamedTuple):
     sources: list[str]
 
 
+@cache
 def online() -> str:
     """Where the book is read online."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
