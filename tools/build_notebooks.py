@@ -20,10 +20,23 @@ import yaml
 from bs4 import BeautifulSoup
 
 from blindspots.book.ledger import CLAIMS
-from tools.executed import BOOK, EXECUTED, ROOT, Chapter, Unfit, fill, load, read, title_at
+from tools.executed import (
+    BOOK,
+    EXECUTED,
+    ROOT,
+    Chapter,
+    Unfit,
+    documents,
+    fill,
+    load,
+    read,
+    title_at,
+    widgets,
+)
 
 SITE = ROOT / "_build" / "html"
 NOTEBOOKS = ROOT / "_build" / "notebooks"
+VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -61,14 +74,6 @@ def online() -> str:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     owner, name = PurePosixPath(config["repository"]["url"]).parts[-2:]
     return f"https://{owner}.github.io/{name}/"
-
-
-def documents() -> list[str]:
-    """All notebooks of the table of contents, in its order."""
-    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
-    entries = [entry for part in toc["parts"] for entry in part["chapters"]]
-    files = [e["file"] for entry in entries for e in (entry, *entry.get("sections", []))]
-    return [file for file in files if (BOOK / f"{file}.ipynb").exists()]
 
 
 def look_up(document: str) -> Page:
@@ -191,7 +196,7 @@ def plain_output(output: Any, alt: str | None, source: str) -> Any:
         linked = data["text/html"].replace('href="../', f'href="{online()}')
         said = END.sub(f" {html.escape(source)}" if source else "", linked)
         output.data["text/html"] = without_panels(said)
-    if alt or "application/vnd.jupyter.widget-view+json" in data:
+    if alt or VIEW in data:
         output.data["text/plain"] = alt or MOVES
     return output
 
@@ -216,15 +221,14 @@ def without_panels(content: str) -> str:
 
 def build(document: str) -> Any:
     """One notebook of the edition: as it was executed, or an exercise as it is handed out."""
-    file = EXECUTED / f"{document}.ipynb"
-    if file.with_suffix(".glue.json").exists():
-        chapter, widgets = load(document), nbformat.read(file, as_version=4).metadata.get("widgets")
+    if (EXECUTED / f"{document}.glue.json").exists():
+        chapter = load(document)
     else:
         cells = read(BOOK / f"{document}.ipynb")
-        chapter, widgets = Chapter(document, cells, [[] for _ in cells], {}), None
+        chapter = Chapter(document, cells, [[] for _ in cells], {})
     notebook = convert(chapter, look_up(document))
-    if widgets:
-        notebook.metadata["widgets"] = widgets
+    if kept := widgets(document):
+        notebook.metadata["widgets"] = kept
     return notebook
 
 

@@ -25,8 +25,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 import blindspots
 from tools.build_book import JUPYTER_BOOK, chapters
-from tools.build_notebooks import online, without_panels
-from tools.executed import EXECUTED
+from tools.build_notebooks import VIEW, online, without_panels
+from tools.executed import EXECUTED, widgets
 from tools.run_chapters import write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,10 +34,7 @@ BUILD = ROOT / "_build"
 PAGES = BUILD / "epub"
 STYLE = Path(__file__).parent / "print" / "print.css"
 MATHJAX = ROOT / "book" / "assets" / "vendor" / "mathjax" / "tex-chtml.js"
-VIEW, STATE = (
-    "application/vnd.jupyter.widget-view+json",
-    "application/vnd.jupyter.widget-state+json",
-)
+STATE = "application/vnd.jupyter.widget-state+json"
 MOVES = "In the online book, this figure moves."
 LARGEST = 15_000_000  # bytes of an edition
 TYPES = {".xhtml", ".css", ".svg", ".png", ".jpg", ".ncx"}  # of the files of an EPUB
@@ -118,13 +115,9 @@ def lead_online(files: Mapping[str, BeautifulSoup]) -> None:
                 link["href"] = online() + there.replace(".xhtml", ".html") + mark + anchor
 
 
-def widgets(name: str) -> Mapping[str, Any]:
-    """The widgets of a page, as its notebook has kept them."""
-    notebook = (EXECUTED / name).with_suffix(".ipynb")
-    if not notebook.exists():
-        return {}
-    kept = json.loads(notebook.read_text(encoding="utf-8"))["metadata"].get("widgets", {})
-    state: Mapping[str, Any] = kept.get(STATE, {}).get("state", {})
+def state_of(name: str) -> Mapping[str, Any]:
+    """The state of the widgets of a page."""
+    state: Mapping[str, Any] = widgets(name.removesuffix(".xhtml")).get(STATE, {}).get("state", {})
     return state
 
 
@@ -305,7 +298,7 @@ def main() -> None:
     write_pages()
     names = [name for name in order(PAGES) if not name.startswith(("genindex", "py-modindex"))]
     texts = {name: (PAGES / name).read_text(encoding="utf-8") for name in names}
-    files = {name: polish(text, widgets(name)) for name, text in texts.items()}
+    files = {name: polish(text, state_of(name)) for name, text in texts.items()}
     lead_online(files)
     target = BUILD / "html" / f"blind-spots.{kind}"
     with chromium() as browser:

@@ -28,7 +28,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markdown_it import MarkdownIt
 from mdit_py_plugins.dollarmath import dollarmath_plugin
 from pygments import highlight
@@ -36,7 +35,19 @@ from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
 from blindspots.book.ledger import CLAIMS
-from tools.executed import BOOK, PICTURES, ROOT, Chapter, Unfit, fill, load, picture, read, title_at
+from tools.executed import (
+    BOOK,
+    PICTURES,
+    ROOT,
+    Chapter,
+    Unfit,
+    documents,
+    fill,
+    load,
+    picture,
+    read,
+    title_at,
+)
 
 SLIDES = ROOT / "_build" / "html" / "slides"
 VENDOR = BOOK / "assets" / "vendor"
@@ -58,13 +69,10 @@ class Slide:
 
 def marked_documents(book: Path = BOOK) -> list[str]:
     """Notebooks of the table of contents that have a marked cell, in its order."""
-    toc = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
-    listed = [entry["file"] for part in toc["parts"] for entry in part["chapters"]]
     return [
         document
-        for document in listed
-        if (book / f"{document}.ipynb").exists()
-        and any("slideshow" in cell.metadata for cell in read(book / f"{document}.ipynb"))
+        for document in documents(book)
+        if any("slideshow" in cell.metadata for cell in read(book / f"{document}.ipynb"))
     ]
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import yaml
 from pybtex.database import parse_file
 
 from book.extensions.author_year import authors
@@ -54,6 +55,23 @@ class Chapter:
     @property
     def title(self) -> str:
         return title_of(self.cells)
+
+
+def documents(book: Path = BOOK) -> list[str]:
+    """All notebooks of the table of contents, in its order."""
+    toc = yaml.safe_load((book / "_toc.yml").read_text(encoding="utf-8"))
+    entries = [entry for part in toc["parts"] for entry in part["chapters"]]
+    files = [e["file"] for entry in entries for e in (entry, *entry.get("sections", []))]
+    return [file for file in files if (book / f"{file}.ipynb").exists()]
+
+
+def widgets(document: str) -> Mapping[str, Any]:
+    """The widgets that a notebook has kept, as they stand in its metadata; none, if it has none."""
+    file = EXECUTED / f"{document}.ipynb"
+    if not file.exists():
+        return {}
+    kept: Mapping[str, Any] = nbformat.read(file, as_version=4).metadata.get("widgets", {})
+    return kept
 
 
 def read(file: Path) -> list[Any]:
