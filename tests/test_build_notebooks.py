@@ -152,8 +152,8 @@ def test_a_matrix_is_shown_without_what_its_style_would_hide(test):
     shown = build_notebooks.without_panels(made)
     words = " ".join(BeautifulSoup(shown, "html.parser").get_text(" ").split())
     assert words == (
-        "made for ↓, shown to → one two one 25 50 two 75 100 A caption. Run "
-        "this cell, or see the online page, for the images."
+        "made for ↓, shown to → one two one 25 50 two 75 100 A caption. In "
+        "the online book, each cell shows its images."
     )
 
 

@@ -18,6 +18,7 @@ import blindspots
 from blindspots._resumable import fingerprint
 from book.extensions.book_networks import book_networks
 from tools import build_notebooks, build_slides, check_site
+from tools.executed import BOOK, documents
 from tools.run_chapters import run_chapters, write_executed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,10 +82,8 @@ def train_networks(data: blindspots.LabelledImages) -> None:
 
 def chapters() -> list[Path]:
     """The notebooks that are executed, from the last of the book: those compute longest."""
-    toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    named = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
-    files = [ROOT / "book" / f"{name}.ipynb" for name in named]
-    return [file for file in reversed(files) if file.exists()]
+    named = [name for name in documents() if not name.startswith("exercises/")]
+    return [BOOK / f"{name}.ipynb" for name in reversed(named)]
 
 
 def disk_is_full(error: Exception) -> bool:

@@ -215,7 +215,7 @@ def without_panels(content: str) -> str:
         label.unwrap()
     for caption in soup.select(".mb .blindspots-caption"):
         words = re.sub(r"Point at a cell[^.]*\.", "", caption.get_text())
-        caption.string = f"{words.strip()} Run this cell, or see the online page, for the images."
+        caption.string = f"{words.strip()} In the online book, each cell shows its images."
     return str(soup)
 
 
