@@ -116,3 +116,6 @@ def test_a_link_carries_the_image_and_what_is_to_be_done(test):
     assert state == {"i": ["drawn"], "n": ["FC10(1e-4)"], "t": ["7"], "a": ["nearest"], "f": ["1"]}
     with pytest.raises(ValueError, match=r"images of \(1, 8, 8\), got \(1, 4, 4\)"):
         live_link(test.images[3, :, :4, :4], "convnet", 7, data=test)
+    for pixels in (torch.nan, 2.0, -1.0):
+        with pytest.raises(ValueError, match=r"pixels must lie in \[0, 1\]"):
+            live_link(torch.full_like(test.images[0], pixels), "convnet", 7, data=test)

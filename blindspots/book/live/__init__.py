@@ -118,6 +118,7 @@ def live_link(
         raise ValueError(
             f"the page shows images of {tuple(data.images.shape[1:])}, got {tuple(image.shape)}"
         )
+    LabelledImages(image[None], torch.zeros(1, dtype=torch.long), "to attack")  # checks its pixels
     levels = _levels(image, grey_levels(data.images))
     pixels = base64.urlsafe_b64encode(levels.cpu().numpy().tobytes()).decode()
     state = {"i": "drawn", "n": network, "t": target, "a": attack, "f": 1, "d": pixels}
