@@ -19,7 +19,7 @@ endif
 # they do takes ten times as long.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: help book slides notebooks epub pdf test test-quick test-variants lab lint check-site check-bounds mutants assignments grade check-grading experiment clean
+.PHONY: help book slides notebooks epub pdf test test-quick test-variants lab lint check-site check-bounds check-wheel mutants assignments grade check-grading experiment clean
 
 help:
 	@echo "make book        build the book into _build/html, with its slides"
@@ -33,6 +33,7 @@ help:
 	@echo "make lint        check style and types"
 	@echo "make check-site  open the built book in Chromium and check every page and every slide"
 	@echo "make check-bounds  bound 2,000 random models and 5,000 convolutions, and look for steeper places"
+	@echo "make check-wheel build and install the package as strangers would, and run a chapter with it"
 	@echo "make mutants     break each core function and see a test fail"
 	@echo "make assignments build the graded assignments into _build/assignments"
 	@echo "make grade SUBMISSIONS=folder ASSIGNMENT=name  grade a folder of notebooks"
@@ -103,6 +104,10 @@ grade: $(READY)
 	@[ -n "$(SUBMISSIONS)" ] || \
 	  { echo "Which notebooks? Say make grade SUBMISSIONS=folder, with files <student's id>.ipynb"; exit 1; }
 	@$(BIN)/python -m coursework.grade_class "$(SUBMISSIONS)" --assignment "$(ASSIGNMENT)" $(OPTIONS)
+
+# What strangers install, in environments of its own; OPTIONS=--all runs every chapter there.
+check-wheel: $(READY)
+	@$(BIN)/python -m tools.check_wheel $(OPTIONS)
 
 check-grading: $(READY)
 	@$(BIN)/python -m tools.check_grading

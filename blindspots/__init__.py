@@ -4,7 +4,7 @@ The book's package. In the order in which a reader of Szegedy et al. (2013) meet
 networks, training; the attacks; units; who else is fooled; what no attack can do.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 from blindspots._former import NAMES as _NAMES
 from blindspots.data import (

@@ -17,7 +17,7 @@ from tqdm import tqdm
 import blindspots
 from blindspots._resumable import fingerprint
 from book.extensions.book_networks import book_networks
-from tools import build_notebooks, build_slides, check_site
+from tools import build_notebooks, build_slides, check_site, link_editions
 from tools.executed import BOOK, documents
 from tools.run_chapters import run_chapters, write_executed
 
@@ -121,6 +121,7 @@ def main() -> None:
     write_executed(chapters(), BUILD / ".jupyter_cache", ROOT / "book", BUILD / "jupyter_execute")
     build_slides.main()
     build_notebooks.main()
+    link_editions.main()
     if defects := check_site.defects(SITE, ROOT / "book" / "_toc.yml"):
         print(*defects, sep="\n")
         sys.exit(f"The book was built but has {len(defects)} defects, listed above.")

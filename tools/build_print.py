@@ -24,6 +24,7 @@ from bs4 import BeautifulSoup, Tag
 from playwright.sync_api import Browser, sync_playwright
 
 import blindspots
+from tools import link_editions
 from tools.build_book import JUPYTER_BOOK, chapters
 from tools.build_notebooks import VIEW, online, without_panels
 from tools.executed import EXECUTED, widgets
@@ -311,6 +312,7 @@ def main() -> None:
     size = target.stat().st_size
     if size > LARGEST:
         sys.exit(f"{target} has {size:,} bytes, of at most {LARGEST:,}: what made it so large?")
+    link_editions.main()
     print(f"{target}: {size / 1e6:.1f} MB")
 
 

@@ -275,6 +275,13 @@ def commit():
     return (git("rev-parse", "--short=12", "HEAD") or "unknown, not a git checkout") + changed
 
 
+def name_version(app, config):
+    """Say at the foot of every page which version it is of, on which data."""
+    footer = config.html_theme_options.get("extra_footer", "")
+    built = f"Version {version('blindspots')}, computed on {train_images().name}. "
+    config.html_theme_options["extra_footer"] = built + footer
+
+
 def pages_to_refresh(app, env, added, changed, removed):
     """Pages with facts are never up to date: the date alone changes every time."""
     return [page for page in ("intro", "teaching", "what_ran_where") if page in env.all_docs]
@@ -289,5 +296,6 @@ def setup(app: Sphinx):
     app.add_directive("build-facts", BuildFactsDirective)
     app.add_directive("stored-runs", StoredRunsDirective)
     app.add_post_transform(FillIn)
+    app.connect("config-inited", name_version)
     app.connect("env-get-outdated", pages_to_refresh)
     return {"version": "1", "parallel_read_safe": True}

@@ -3,21 +3,25 @@
 `{claim} name` is a note in a chapter, where the evidence is; `{ledger}` has a section for every
 claim, with rule and numbers; `{ledger-short}` is a table of all verdicts. Verdicts and numbers are
 placeholders until every notebook has run. `{ballot}` lists what there is to vote on, and gives no
-verdict away.
+verdict away. `{ledger-changes}` says which verdicts differ from those of earlier releases. The
+ledger is also written beside the pages, as data.
 """
 
 import ast
+import datetime
 import json
 from collections import Counter
 from pathlib import Path
 
-from build_facts import line_break, make_table
+import ledgers
+from build_facts import line_break, make_table, train_images
 from docutils import nodes
 from myst_nb.sphinx_ import NbMetadataCollector
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective
 
+import blindspots
 from blindspots.book.ledger import CLAIMS, read_records
 from blindspots.book.stored import load_stored
 
@@ -44,6 +48,10 @@ class Overview(nodes.General, nodes.Element):
     """Placeholder of the table of all verdicts."""
 
 
+class Changes(nodes.General, nodes.Element):
+    """Placeholder of what has changed since earlier releases."""
+
+
 class ClaimDirective(SphinxDirective):
     required_arguments = 1
 
@@ -68,6 +76,11 @@ class LedgerDirective(SphinxDirective):
 class OverviewDirective(SphinxDirective):
     def run(self):
         return [Overview()]
+
+
+class ChangesDirective(SphinxDirective):
+    def run(self):
+        return [Changes()]
 
 
 class BallotDirective(SphinxDirective):
@@ -102,6 +115,8 @@ class FillIn(SphinxPostTransform):
             node.replace_self(self.found(node["name"]))
         for node in list(self.document.findall(Overview)):
             node.replace_self(self.overview())
+        for node in list(self.document.findall(Changes)):
+            node.replace_self(self.changes())
 
     def note(self, name):
         document, evidence = self.records()[name]
@@ -158,6 +173,36 @@ class FillIn(SphinxPostTransform):
         )
         return [nodes.paragraph(text=total), table]
 
+    def changes(self):
+        """Per release, a sentence and the rows that differ."""
+        now = as_data(self.records())
+        found = []
+        for release in ledgers.releases(now["data"]):
+            differing = ledgers.changes(release, now)
+            number = f"{len(differing)} of {len(now['claims'])} rows"
+            text = f": {number if differing else 'no row'} of the ledger on {now['data']} differ"
+            text += "." if len(differing) != 1 and differing else "s."
+            since = f"Since {release['version']} ({release['date']})"
+            found.append(nodes.paragraph("", "", nodes.strong(text=since), nodes.Text(text)))
+            if differing:
+                titles = ("Claim", "Then", "Now", "Because of")
+                rows = [
+                    (
+                        nodes.Text(change.title),
+                        *(badge(v) if v else nodes.Text("–") for v in change[1:3]),
+                        nodes.Text(change.why),
+                    )
+                    for change in differing
+                ]
+                found.append(make_table(titles, rows))
+        if not found:
+            found.append(nodes.paragraph(text=f"No release has a ledger on {now['data']} yet."))
+        if self.app.builder.name == "html":  # which writes the file
+            data = nodes.reference("", "as data", internal=True, refuri=ledgers.FILE)
+            text = nodes.Text("The ledger of this build is there ")
+            found.append(nodes.paragraph("", "", text, data, nodes.Text(", too.")))
+        return found
+
     def title(self, document):
         return self.env.titles[document].astext()
 
@@ -166,18 +211,48 @@ class FillIn(SphinxPostTransform):
         return nodes.reference("", text, internal=True, refuri=f"{address}#{anchor}")
 
     def records(self):
-        """Evidence by claim, from the files in which the build leaves what notebooks glued."""
-        glued = {}
-        for document, data in NbMetadataCollector.get_doc_data(self.env).items():
-            if any(key.startswith("claim_") for key in data.get("glue", ())):
-                file = Path(self.app.outdir).parent / "jupyter_execute" / f"{document}.glue.json"
-                values = json.loads(file.read_text(encoding="utf-8"))
-                glued[document] = {
-                    key: ast.literal_eval(value["data"]["text/plain"])
-                    for key, value in values.items()
-                    if key.startswith("claim_")
-                }
-        return read_records(glued)
+        return recorded(self.app)
+
+
+def recorded(app):
+    """Evidence by claim, from the files in which the build leaves what notebooks glued."""
+    glued = {}
+    for document, data in NbMetadataCollector.get_doc_data(app.env).items():
+        if any(key.startswith("claim_") for key in data.get("glue", ())):
+            file = Path(app.outdir).parent / "jupyter_execute" / f"{document}.glue.json"
+            values = json.loads(file.read_text(encoding="utf-8"))
+            glued[document] = {
+                key: ast.literal_eval(value["data"]["text/plain"])
+                for key, value in values.items()
+                if key.startswith("claim_")
+            }
+    return read_records(glued)
+
+
+def as_data(records):
+    """The ledger as other programs, and later releases, read it."""
+    claims = {
+        name: {
+            "title": CLAIMS[name].title,
+            "verdict": evidence.verdict,
+            "rule": (rule := CLAIMS[name].rule) and [rule.quantity, rule.threshold, rule.weaker],
+            "interval": evidence.interval and [*evidence.interval],
+            "origin": evidence.origin,
+            "document": document,
+        }
+        for name, (document, evidence) in records.items()
+    }
+    today = f"{datetime.date.today():%Y-%m-%d}"
+    about = {"version": blindspots.__version__, "date": today, "data": train_images().name}
+    return {**about, "claims": claims}
+
+
+def write_data(app, exception):
+    """Leave the ledger beside the pages."""
+    if exception is None and app.builder.name == "html" and LEDGER in app.env.all_docs:
+        found = as_data(recorded(app)) | {"pages": sorted(app.env.all_docs)}
+        text = json.dumps(found, indent=1, ensure_ascii=False)
+        (Path(app.outdir) / ledgers.FILE).write_text(text + "\n", encoding="utf-8")
 
 
 def to_vote_on():
@@ -224,16 +299,18 @@ def badge(verdict):
 
 def pages_to_refresh(app, env, added, changed, removed):
     """Pages that depend on all chapters."""
-    return [page for page in ("intro", LEDGER) if page in env.all_docs]
+    return [page for page in ("intro", LEDGER, "changed") if page in env.all_docs]
 
 
 def setup(app: Sphinx):
-    for node in (ClaimNote, Found, Overview):
+    for node in (ClaimNote, Found, Overview, Changes):
         app.add_node(node)
     app.add_directive("claim", ClaimDirective)
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("ledger-short", OverviewDirective)
+    app.add_directive("ledger-changes", ChangesDirective)
     app.add_directive("ballot", BallotDirective)
     app.add_post_transform(FillIn)
     app.connect("env-get-outdated", pages_to_refresh)
+    app.connect("build-finished", write_data)
     return {"version": "1", "parallel_read_safe": True}
