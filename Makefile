@@ -58,12 +58,11 @@ notebooks: $(READY)
 epub pdf: $(READY)
 	@$(BIN)/python -m tools.build_print $@
 
-# Files of tests run side by side. CHAPTERS= leaves out the notebooks, which make book executes too.
-CHAPTERS ?= book/chapters
+# Files of tests run side by side.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 
 test: $(READY)
-	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(CHAPTERS) tests blindspots
+	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) book/chapters tests blindspots
 
 test-quick: $(READY)
 	@$(BIN)/python -m pytest $(SIDE_BY_SIDE) --no-cov -m "not slow" tests blindspots

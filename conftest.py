@@ -1,4 +1,8 @@
-"""Tests run on the embedded digits, with a cache of their own, whatever the machine has."""
+"""Tests run on the embedded digits, with a cache of their own, whatever the machine has.
+
+Chapters that `make book` has just executed, on the digits and by this very code, are not executed
+again: tests/test_executed_chapters.py compares what the build left.
+"""
 
 import os
 from pathlib import Path
@@ -17,3 +21,11 @@ nbval.plugin.setup_coverage = nbval.plugin.teardown_coverage = lambda *arguments
 if "PYTEST_XDIST_WORKER" in os.environ:
     workers = int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    if collection_path.suffix == ".ipynb" and collection_path.parent.name == "chapters":
+        from tools.build_book import is_current  # not before the settings above
+
+        return is_current(f"chapters/{collection_path.stem}") or None
+    return None

@@ -5,7 +5,9 @@ import sqlite3
 import subprocess
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from sqlalchemy.exc import OperationalError
 
 import tools.build_book
@@ -53,6 +55,32 @@ def test_the_build_depends_on_the_data_and_on_all_that_the_chapters_import(
         after = build_book.build_version(train)
         assert after != before
         before = after
+
+
+def test_a_chapter_is_run_again_unless_the_build_has_just_run_it(build_book, monkeypatch, tmp_path):
+    book, executed = tmp_path / "book", tmp_path / "executed"
+    monkeypatch.setattr(build_book, "BOOK", book)
+    monkeypatch.setattr(build_book, "EXECUTED", executed)
+
+    def write(folder, code, text="Some text."):
+        (folder / "chapters").mkdir(parents=True, exist_ok=True)
+        cells = [new_markdown_cell(text), new_code_cell(code)]
+        nbformat.write(new_notebook(cells=cells), folder / "chapters" / "one.ipynb")
+
+    def current():
+        return build_book.is_current("chapters/one")
+
+    write(book, "1 + 1")
+    assert not current()  # nothing was built
+    write(executed, "1 + 1", "Its text may change.")
+    assert not current()  # by nobody knows what
+    build_book.forget_outdated(build_book.build_version(load_images(split="train")))
+    assert current()
+    write(book, "1 + 2")
+    assert not current()  # another cell
+    write(book, "1 + 1")
+    build_book.forget_outdated(build_book.build_version(load_images(split="test")))
+    assert not current()  # other data
 
 
 def test_durations_are_readable():

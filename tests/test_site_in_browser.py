@@ -20,6 +20,7 @@ from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
 from playwright.sync_api import TimeoutError
 
+import blindspots
 from blindspots.book.ledger import CLAIMS, read_records
 from coursework import editions, leaks
 
@@ -34,6 +35,29 @@ PAGES = sorted(
 assert PAGES, f"there is no page in {SITE}: run make book first"
 CHAPTERS = [page for page in PAGES if page.startswith("chapters/")]
 EXERCISES = [page for page in PAGES if page.startswith("exercises/")]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_page_names_its_version_and_each_notebook_its_editions(name):
+    page = BeautifulSoup((SITE / name).read_text(encoding="utf-8"), "html.parser")
+    footers = " ".join(footer.get_text() for footer in page.select("footer"))
+    assert f"Version {blindspots.__version__}" in footers or name == "index.html"  # a redirect
+    said = {
+        link.get_text(): (SITE / name).parent / link["href"] for link in page.select(".editions a")
+    }
+    assert all(file.is_file() for file in said.values())
+    wanted = {"a notebook"} if name.startswith(("chapters/", "exercises/", "attack_it")) else set()
+    wanted |= {"slides"} if name in CHAPTERS else set()
+    assert wanted <= said.keys()
+
+
+def test_the_ledger_is_there_as_data():
+    ledger = json.loads((SITE / "ledger.json").read_text(encoding="utf-8"))
+    assert [*ledger["claims"]] == [*CLAIMS] and ledger["version"] == blindspots.__version__
+    page = BeautifulSoup((SITE / "ledger.html").read_text(encoding="utf-8"), "html.parser")
+    for name, row in ledger["claims"].items():
+        shown = page.select_one(f"#row-{name} .verdict")
+        assert shown is not None and shown.get_text() == row["verdict"]
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ class AddLines(SphinxPostTransform):
 
     def run(self, **kwargs):
         if self.env.doc2path(self.env.docname).endswith(".ipynb"):
-            self.document.children[-1].append(Line())
+            self.document.append(Line())
         for node in list(self.document.findall(Line)):
             site = self.app.builder.name == "html"
             node.replace_self(nodes.raw("", LINE, format="html") if site else [])
