@@ -101,8 +101,9 @@ def draw(needed, titles, links):
             if line
         )
         boxes += (
-            f'<a href="{html.escape(links[name])}"><rect x="{x:g}" y="{y:g}" width="{WIDTH}" '
-            f'height="{HEIGHT}" rx="8"/><text>{text}</text></a>'
+            f'<a href="{html.escape(links[name])}"><title>{html.escape(titles[name])}</title>'
+            f'<rect x="{x:g}" y="{y:g}" width="{WIDTH}" height="{HEIGHT}" rx="8"/>'
+            f"<text>{text}</text></a>"
         )
     said = "; ".join(
         f"{titles[name]} needs {' and '.join(titles[o] for o, must in named.items() if must)}"
