@@ -7,7 +7,7 @@ from pathlib import Path
 
 SITE = Path(__file__).resolve().parent.parent / "_build" / "html"
 LINE = re.compile(r'<p class="editions">.*?</p>', re.DOTALL)
-BOOK = {"PDF": "blind-spots.pdf", "EPUB": "blind-spots.epub", "all slides": "slides/slides.zip"}
+BOOK = {"PDF": "blind-spots.pdf", "EPUB": "blind-spots.epub", "slides": "slides/slides.zip"}
 
 
 def of_page(document: str) -> dict[str, str]:

@@ -199,8 +199,8 @@ class FillIn(SphinxPostTransform):
             found.append(nodes.paragraph(text=f"No release has a ledger on {now['data']} yet."))
         if self.app.builder.name == "html":  # which writes the file
             data = nodes.reference("", "as data", internal=True, refuri=ledgers.FILE)
-            text = nodes.Text("The ledger of this build is there ")
-            found.append(nodes.paragraph("", "", text, data, nodes.Text(", too.")))
+            text = nodes.Text("The ledger of this build is also available ")
+            found.append(nodes.paragraph("", "", text, data, nodes.Text(".")))
         return found
 
     def title(self, document):
