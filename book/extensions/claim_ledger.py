@@ -277,7 +277,8 @@ def judged(claim, evidence):
         f"{rule.written(flip.moved)} in place of {rule.written(flip.present)}"
         for flip in rule.flips(*evidence.interval)
     ]
-    yield "It would be", "; ".join(flips) if flips else "the same with any threshold"
+    alone = "" if evidence.testable else f"by the rule alone, {rule.judge(*evidence.interval)}; "
+    yield "It would be", alone + ("; ".join(flips) if flips else "the same with any threshold")
     if evidence.paper is not None:
         said = rule.judge(*evidence.paper)
         yield "The paper's own numbers", f"{rule.written(*evidence.paper)}: {said}"
