@@ -123,6 +123,7 @@ def test_page(visit, name):
     for scheme, rules in (("light", None), ("dark", ["color-contrast"])):
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function("(to) => document.documentElement.dataset.theme === to", arg=scheme)
+        page.wait_for_function("() => document.getAnimations().length === 0")  # of the colours
         assert defects(page) == {}, scheme
         found = Axe().run(page, options={"runOnly": rules} if rules else None)
         assert found.violations_count == 0, found.generate_report()
