@@ -84,7 +84,7 @@ lint: $(READY)
 	@$(BIN)/nbstripout --verify --keep-count book/*/*.ipynb
 
 check-site: slides
-	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov -n auto tests/test_site_in_browser.py \
+	@BLINDSPOTS_SITE=_build/html $(BIN)/python -m pytest --no-cov -n auto $(OPTIONS) tests/test_site_in_browser.py \
 	  tests/test_live_in_browser.py tests/test_build_notebooks.py
 	@BLINDSPOTS_SLIDES=_build/html/slides $(BIN)/python -m pytest --no-cov tests/test_slides_in_browser.py
 

@@ -88,7 +88,9 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     options.add_argument("--all", action="store_true", help="run every chapter of the edition")
     everything = options.parse_args().all
-    with tempfile.TemporaryDirectory() as name:
+    (ROOT / "_build").mkdir(exist_ok=True)
+    # Six gigabytes, for which the system's own folder may have no room.
+    with tempfile.TemporaryDirectory(dir=ROOT / "_build") as name:
         folder = Path(name)
         empty = folder / "empty"
         empty.mkdir()
