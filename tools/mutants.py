@@ -30,7 +30,7 @@ else:
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = ROOT / "tests" / "mutants.toml"
 NOTICED = ROOT / "tests" / "mutants_noticed.txt"
-COPIED = ("blindspots", "coursework", "tests", "tools", "book/chapters", "book/exercises")
+COPIED = "blindspots", "book", "coursework", "tests", "tools"
 PATIENCE = 600  # seconds: a function that never returns is noticed too
 SAMPLE = 12  # of those whose files have not changed
 
@@ -77,7 +77,7 @@ def copy(folder: Path) -> None:
     """What the tests need, so that nothing here is ever broken."""
     for part in COPIED:
         shutil.copytree(ROOT / part, folder / part)
-    for part in ("conftest.py", "pyproject.toml"):
+    for part in ("conftest.py", "pyproject.toml", "README.md", "_config.yml", "constraints.txt"):
         shutil.copy(ROOT / part, folder)
 
 
