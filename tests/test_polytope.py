@@ -99,6 +99,20 @@ def test_an_empty_half_space_changes_nothing(generator):
     assert (found.multipliers[:, -2:] == 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("left", [1e-10, 1e-16, 1e-19, 1e-21, 1e-23, 1e-30, 1e-160, 1e-170, 0.0])
+def test_normals_may_be_next_to_nothing_where_the_box_leaves_room(left, dtype):
+    """Their squares are so small that they are nothing, and equations of them are singular."""
+    normals = torch.tensor([[[-1.0, -left, 0.0], [-1.0, 0.0, 0.0]]], dtype=dtype)
+    offsets = torch.tensor([[-2.0, -3.0]], dtype=dtype)  # nowhere in the box
+    for start in (None, torch.full((1, 2), 5.0, dtype=dtype)):
+        found = project_to_polytope(
+            torch.zeros(1, 3, dtype=dtype), normals, offsets, multipliers=start
+        )
+        assert not found.converged.any() and found.x.isfinite().all()
+        assert found.x[0, 0] == 1 and found.multipliers.isfinite().all()
+
+
 def test_an_empty_polytope_does_not_converge():
     points, normals = torch.full((2, 2), 0.5), torch.tensor([[[-1.0, -1.0]]] * 2)
     found = project_to_polytope(points, normals, torch.tensor([[-3.0], [-1.5]]))

@@ -148,7 +148,9 @@ def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor) -> _Dual:
     hessian = torch.bmm(normals * dual.free[:, None], normals.transpose(1, 2))
     hessian = hessian * moving[:, :, None] * moving[:, None, :]
     largest = hessian.diagonal(dim1=1, dim2=2).amax(dim=1, keepdim=True)
-    damping = torch.where(moving * largest > 0, 100 * tiny * largest, 1)
+    # What is left of the normals may be next to nothing, where the box holds nearly all variables.
+    negligible = torch.finfo(normals.dtype).tiny / tiny
+    damping = torch.where(moving * largest > negligible, 100 * tiny * largest, 1)
     step = torch.linalg.solve(hessian + torch.diag_embed(damping), moving * dual.gradient)
     best = _Dual(*(field.clone() for field in dual))
     length = torch.ones_like(dual.value)[:, None]

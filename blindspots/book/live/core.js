@@ -423,8 +423,9 @@ function blindspotsCore(constants) {
       return normals.map((b, k) => dot(kept, b) * moving[j] * moving[k]);
     });
     const largest = Math.max(...hessian.map((row, j) => row[j]));
+    const negligible = 2 ** -1022 / Number.EPSILON;
     hessian.forEach((row, j) => {
-      row[j] += moving[j] * largest > 0 ? 100 * Number.EPSILON * largest : 1;
+      row[j] += moving[j] * largest > negligible ? 100 * Number.EPSILON * largest : 1;
     });
     const step = solve(hessian, dual.gradient.map((g, j) => g * moving[j]));
     let length = 1;
