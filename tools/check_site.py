@@ -44,8 +44,8 @@ def defects(site: Path, toc: Path) -> list[str]:
     return found
 
 
-def missing(site: Path, toc: Path) -> list[str]:
-    """Documents of the table of contents that have no page."""
+def listed(toc: Path) -> list[str]:
+    """All documents of the table of contents."""
 
     def files(entry: object) -> list[str]:
         if isinstance(entry, list):
@@ -55,8 +55,12 @@ def missing(site: Path, toc: Path) -> list[str]:
             return own + [name for value in entry.values() for name in files(value)]
         return []
 
-    names = files(yaml.safe_load(toc.read_text(encoding="utf-8")))
-    return [name for name in names if not (site / f"{name}.html").is_file()]
+    return files(yaml.safe_load(toc.read_text(encoding="utf-8")))
+
+
+def missing(site: Path, toc: Path) -> list[str]:
+    """Documents of the table of contents that have no page."""
+    return [name for name in listed(toc) if not (site / f"{name}.html").is_file()]
 
 
 def page_defects(path: Path, page: BeautifulSoup, places: dict[Path, set[str]]) -> Iterator[str]:

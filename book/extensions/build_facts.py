@@ -25,6 +25,7 @@ from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+import blindspots
 from blindspots.book.stored import load_stored
 
 PACKAGES = ("blindspots", "torch", "torchvision", "numpy", "scikit-learn", "jupyter-book", "Sphinx")
@@ -278,7 +279,7 @@ def commit():
 def name_version(app, config):
     """Say at the foot of every page which version it is of, on which data."""
     footer = config.html_theme_options.get("extra_footer", "")
-    built = f"Version {version('blindspots')}, computed on {train_images().name}. "
+    built = f"Version {blindspots.__version__}, computed on {train_images().name}. "
     config.html_theme_options["extra_footer"] = built + footer
 
 

@@ -179,9 +179,8 @@ class FillIn(SphinxPostTransform):
         found = []
         for release in ledgers.releases(now["data"]):
             differing = ledgers.changes(release, now)
-            number = f"{len(differing)} of {len(now['claims'])} rows"
-            text = f": {number if differing else 'no row'} of the ledger on {now['data']} differ"
-            text += "." if len(differing) != 1 and differing else "s."
+            number = f"{len(differing) or 'none'} of {len(now['claims'])}"
+            text = f": another verdict in {number} rows of the ledger on {now['data']}."
             since = f"Since {release['version']} ({release['date']})"
             found.append(nodes.paragraph("", "", nodes.strong(text=since), nodes.Text(text)))
             if differing:
@@ -236,7 +235,7 @@ def as_data(records):
             "title": CLAIMS[name].title,
             "verdict": evidence.verdict,
             "rule": (rule := CLAIMS[name].rule) and [rule.quantity, rule.threshold, rule.weaker],
-            "interval": evidence.interval and [*evidence.interval],
+            "interval": evidence.interval,
             "origin": evidence.origin,
             "document": document,
         }
