@@ -289,7 +289,7 @@ def visit(browser):
 def attack(page):
     page.locator(".live-attack").click()
     page.wait_for_function(
-        "() => document.querySelector('.live-status').textContent.includes('gradients')"
+        "() => document.querySelector('.live-status')?.textContent.includes('gradients')"
     )
 
 
@@ -323,7 +323,7 @@ def test_the_whole_way_by_keyboard(visit):
     page.locator(".live-attack").focus()
     page.keyboard.press("Enter")
     page.wait_for_function(
-        "() => document.querySelector('.live-status').textContent.includes('gradients')"
+        "() => document.querySelector('.live-status')?.textContent.includes('gradients')"
     )
     assert "FC10(1) sees" in page.locator(".live-status").inner_text()
 
@@ -338,8 +338,8 @@ def test_a_link_leads_back_to_what_was_seen(visit):
     page.get_by_role("button", name="Link to this").click()
     facts = page.locator(".live dl").inner_text(), page.locator(".live table").inner_text()
     again, complaints = visit(page.url.removeprefix(PAGE.as_uri()))
-    again.wait_for_function("() => document.querySelector('.live dl').children.length > 0")
-    again.wait_for_function("() => document.querySelector('.live output').value === '130 %'")
+    again.wait_for_function("() => document.querySelector('.live dl')?.children.length > 0")
+    again.wait_for_function("() => document.querySelector('.live output')?.value === '130 %'")
     assert (
         again.locator(".live dl").inner_text(),
         again.locator(".live table").inner_text(),
@@ -353,7 +353,7 @@ def test_a_picture_of_a_chapter_opens_in_the_page(visit):
     page.goto((SITE / "chapters" / "finding_blind_spots.html").as_uri())
     page.locator(".live-link").first.click()
     page.wait_for_function(
-        "() => document.querySelector('.live-status').textContent.includes('gradients')"
+        "() => document.querySelector('.live-status')?.textContent.includes('gradients')"
     )
     assert page.locator("input[value=drawn]").is_checked() and complaints == []
     target = page.locator("input[name$=target]:checked").get_attribute("value")
