@@ -26,6 +26,8 @@ from coursework.editions import BUILD, HERE, Assignment, build, load, masters
 from coursework.handout.variants import normal
 from coursework.sandbox import Limits, isolation
 
+# What browsers, Jupyter and desktops write behind the name of a copy: "ada (1)", "ada-Copy1".
+COPY = re.compile(r"( \(\d+\)|-Copy\d+| - Copy| copy( \d+)?)+$")
 LONGEST = 200  # bytes of an id in the name of a file, of which a file system takes 255
 GRADES = HERE.parent / "_build" / "grades"
 
@@ -91,8 +93,9 @@ def grade(
 
 
 def student_of(file: Path) -> str:
-    """The id in a file's name, as it is: the student's numbers follow from it."""
-    return file.stem if file.suffix.lower() == ".ipynb" else file.name
+    """The id in a file's name, as it is but for marks of copies: the numbers follow from it."""
+    name = file.stem if file.suffix.lower() == ".ipynb" else file.name
+    return COPY.sub("", name) or name
 
 
 def harmless(student: str) -> str:

@@ -508,11 +508,22 @@ def test_pretty_quotes_and_hyphens_are_plain_ones():
     assert [variants.normal(i) for i in ids] == ["o'brien", "jean-luc", "zero", "123", "a b"]
 
 
-def test_two_forms_of_one_id_are_one_student(tmp_path):
-    for name in ("Zoë.ipynb", "zoe\u0308.ipynb"):
-        (tmp_path / name).write_text("{}", encoding="utf-8")
+@pytest.mark.parametrize("other", ["zoe\u0308", "Zoë (1)"])
+def test_two_forms_of_one_id_are_one_student(tmp_path, other):
+    for name in ("Zoë", other):
+        (tmp_path / f"{name}.ipynb").write_text("{}", encoding="utf-8")
     with pytest.raises(ValueError, match="would both be zoë's"):
         grade_class.grade(tmp_path, "networks", folder=tmp_path / "grades")
+
+
+@pytest.mark.parametrize(
+    "mark",
+    ["", " (1)", " (12)", "-Copy1", "-Copy2 (3)", " - Copy", " - Copy (2)", " copy", " copy 2"],
+)
+@pytest.mark.parametrize("student", ["ada", "anne marie", "a (b)", "copy", "(1)"])
+def test_a_copy_has_the_id_of_its_original(student, mark):
+    """Whose numbers else would be another student's."""
+    assert grade_class.student_of(Path(f"{student}{mark}.ipynb")) == student
 
 
 @pytest.mark.parametrize("seed", range(6))
