@@ -72,3 +72,5 @@ def test_sources_are_named():
     said = caption_sources.source(["cell", "tag_hide-input", "tag_stored-transfer"])
     assert said == f"MNIST, stored on {stored['date']}"
     assert caption_sources.source(["cell"]).endswith(", this build")
+    without = caption_sources.source(["cell", "tag_no-data", "tag_stored-transfer"])
+    assert without == f"no images, stored on {stored['date']}"

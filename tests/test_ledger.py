@@ -81,6 +81,15 @@ def test_flips_are_the_nearest_thresholds_that_change_the_verdict(seed):
                 assert math.copysign(1, far - getattr(rule, name)) in sides
 
 
+def test_no_verdict_turns_on_a_share_below_nothing_or_above_all():
+    share = Rule("share", "%", 95, 50, upwards=True)
+    assert (
+        share.flips(0, 100) == [] and Rule("chance", "%", 5, None, upwards=True).flips(0, 0) == []
+    )
+    assert [flip.moved for flip in share.flips(97, 99)] == [math.nextafter(97, 100)]
+    assert "its whole interval is 100 %;" in Rule("share", "%", 100, None, upwards=True).words()
+
+
 def test_a_rule_says_what_it_does():
     assert "at least 2 m; holds, weaker, if above 1 m; does not hold if none" in UP.words()
     assert "at most -2 m; does not hold if none of it is; else" in turned(SOLE).words()
@@ -192,7 +201,8 @@ def test_other_trainings_widen_the_interval_and_may_change_the_verdict(glued, tr
         content = json.loads(glued["claim_very-close"])
         assert content["interval"] == pytest.approx(judged)
         assert content["trainings"] == pytest.approx((low, high))
-        origin = "computed in this build, and stored (2026-11-27, MNIST, 3 seeds)"
+        several = "with several trainings stored (2026-11-27, MNIST, 3 seeds)"
+        origin = f"computed in this build, {several}"
         assert content["origin"] == origin
     trainings = ledger.load_stored("trainings")["trainings"]
     assert evidence("very-close", interval=(1, 2), data="MNIST") == "holds"
@@ -328,10 +338,11 @@ def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glue
     content = json.loads(glued["claim_table-2"])
     assert table.inside.all() and content["verdict"] == "holds"
     assert content["ours"].startswith(
-        "3 of 3 inside, where chance alone leaves 0.2 outside; no more inside with a chance of 100"
+        "3 of 3 inside, where chance alone leaves 0.2 outside, and so few or fewer inside with a "
+        "probability of 100"
     )
     assert content["paper"] is None
-    assert "a 0.21 (0.21), b 0.11 (0.11)" in content["ours"]
+    assert "(the paper's), in percent: a 21 (21), b 11 (11)" in content["ours"]
     assert content["control"] == "other rows: 0 of 3 inside"
     with pytest.raises(ValueError, match="distinguishes nothing"):
         same = ("the same", [*printed.values()])

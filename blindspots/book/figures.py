@@ -466,7 +466,7 @@ def table(
 def data_notice(data: LabelledImages) -> HTML:
     """Say in a box which data set a page was computed on, and how to get the paper's."""
     height, width = data.images.shape[2:]
-    text = f"Computed on {data.name}: {height} × {width} pixels, {len(data):,} images at hand."
+    text = f"Computed on {data.name}: {height} × {width} pixels, {len(data):,} training images."
     if data.name != "MNIST":
         text += (
             " The paper used MNIST, so its numbers beside ours are for orientation only. To use "

@@ -84,7 +84,8 @@ class Rule:
         """Find the nearest thresholds, on each side, at which the verdict would be another.
 
         A verdict can only change where a threshold passes an end of the interval, so the rule is
-        asked there, a hair below and a hair above.
+        asked there, a hair below and a hair above. Of per cents, thresholds up to 0 and from 100 on
+        are none.
         """
         verdict, found = self.judge(low, high), []
         for name in ("threshold", "weaker"):
@@ -94,6 +95,8 @@ class Rule:
             for end in {low, high}:
                 for moved in (math.nextafter(end, -math.inf), end, math.nextafter(end, math.inf)):
                     other = replace(self, **{name: moved})  # type: ignore[arg-type]
+                    if self.unit == "%" and not 0 < moved < 100:
+                        continue
                     if other._ordered() and (changed := other.judge(low, high)) != verdict:
                         ways[moved > present].append(Flip(name, present, moved, changed))
             for flips in ways.values():
@@ -113,9 +116,11 @@ class Rule:
         The share. Holds if its whole interval is at least 95 %; holds, weaker, if above 50 %; does
         not hold if none of it is above 50 %; else undecided.
         """
-        least, beyond = ("at least", "above") if self.upwards else ("at most", "below")
+        least, beyond = ("at least ", "above") if self.upwards else ("at most ", "below")
+        if (self.upwards, self.threshold, self.unit) == (True, 100, "%"):
+            least = ""
         strong, easier = self.written(self.threshold), self.weaker
-        said = f"{self.quantity}. Holds if its whole interval is {least} {strong}; "
+        said = f"{self.quantity}. Holds if its whole interval is {least}{strong}; "
         if easier is None:
             return f"{said}does not hold if none of it is; else undecided."
         weak = self.written(easier)
@@ -261,7 +266,7 @@ def record(
     """
     several, source = None, origin(stored)
     if data is not None and (several := trainings_interval(name, data)):
-        source += f", and {origin(load_stored('trainings') | {'data': data})}"
+        source += f", with several trainings {origin(load_stored('trainings') | {'data': data})}"
     both = [_ends(interval), *([several] if several else [])]
     evidence = Evidence(
         found=found,
@@ -488,15 +493,18 @@ def record_table(
     other = compare_table(elsewhere[1], runs, images=images)
     inside, misplaced = int(table.inside.sum()), int(other.inside.sum())
     beside = zip(printed, runs.mean(dim=0).tolist(), printed.values(), strict=True)
-    cells = ", ".join(f"{cell} {mean:.3g} ({number:g})" for cell, mean, number in beside)
-    listed = f"; ours (the paper's): {cells}" if len(printed) <= LISTED else ""
-    wide = ", too wide to decide anything" if table.width > WIDEST else ""
+    unit, name_of_unit = (100, ", in percent") if images else (1, "")  # shares of images
+    cells = ", ".join(f"{c} {unit * mean:.3g} ({unit * number:.4g})" for c, mean, number in beside)
+    listed = f"; ours (the paper's){name_of_unit}: {cells}" if len(printed) <= LISTED else ""
+    half = f"± {100 * table.width:.0f} % in the median"
+    wide = ", which is too wide to decide anything" if table.width > WIDEST else ""
     record(
         name,
-        found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run.",
+        found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run "
+        f"({half}{wide}).",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
-        f"{0.05 * len(printed):.1f} outside; no more inside with a chance of {table.chance:.3g} %; "
-        f"bands of ± {100 * table.width:.0f} % in the median{wide}{listed}{also}",
+        f"{0.05 * len(printed):.1f} outside, and so few or fewer inside with a probability of "
+        f"{table.chance:.3g} %; bands of {half}{wide}{listed}{also}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
         interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),

@@ -71,13 +71,22 @@ def interval(ends: Iterable[Number], style: str = ".2f") -> str:
     return "[" + ", ".join(_written(end, style) for end in ends) + "]"
 
 
+def with_interval(number: Number, ends: Iterable[Number], style: str = ".2f") -> str:
+    """Write a number and the interval around it.
+
+    >>> with_interval(0.25, (0, 1), ".1f")
+    '0.2 [0.0, 1.0]'
+    """
+    return f"{_written(number, style)} {interval(ends, style)}"
+
+
 def mean_interval(runs: Tensor, style: str = ".2f") -> str:
     """Write the mean of several runs, and its 95 % interval.
 
     >>> mean_interval(Tensor([1.0, 2.0, 3.0]), ".1f")
     '2.0 [-0.5, 4.5]'
     """
-    return f"{_written(runs.mean(), style)} {interval(seed_interval(runs), style)}"
+    return with_interval(runs.mean(), seed_interval(runs), style)
 
 
 def span(values: Iterable[Number], style: str = ".2f") -> str:

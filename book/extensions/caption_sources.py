@@ -1,8 +1,8 @@
 """Where the numbers of a figure or table come from, at the end of its caption.
 
-A cell that draws stored results has the tag `stored-NAME`, one without data the tag `sketch`, one
-whose caption names its data `other-data`; everything else in a chapter was computed by the build,
-on its data set.
+A cell that draws stored results has the tag `stored-NAME`, one that computes without images
+`no-data`, a drawing `sketch`, one whose caption names its data `other-data`; everything else in a
+chapter was computed by the build, on its data set.
 """
 
 import html
@@ -47,11 +47,14 @@ def source(classes):
     >>> source(["cell", "tag_stored-transfer"])[:19]
     'MNIST, stored on 20'
     """
+    data, when = None, "this build"
     for name in classes:
         if name.startswith("tag_stored-"):
             stored = load_stored(name.removeprefix("tag_stored-"))
-            return f"{stored['data']}, stored on {stored['date']}"
-    return f"{train_images().name}, this build"
+            data, when = stored["data"], f"stored on {stored['date']}"
+    if "tag_no-data" in classes:
+        return f"no images, {when}"
+    return f"{data or train_images().name}, {when}"
 
 
 def setup(app: Sphinx):

@@ -136,7 +136,7 @@ class FillIn(SphinxPostTransform):
         for title, body in (
             ("The paper", nodes.Text(f"{claim.words} ({claim.source})")),
             ("Ours", nodes.Text(evidence.ours)),
-            ("Control", nodes.Text(evidence.control)),
+            ("Control, or comparison", nodes.Text(evidence.control)),
             *((title, nodes.Text(text)) for title, text in judged(claim, evidence)),
             ("Rule set", nodes.Text(claim.since)),
             ("Evidence", self.link(document, f"claim-{name}", self.title(document))),
@@ -181,6 +181,8 @@ class FillIn(SphinxPostTransform):
             differing = ledgers.changes(release, now)
             number = f"{len(differing) or 'none'} of {len(now['claims'])}"
             text = f": another verdict in {number} rows of the ledger on {now['data']}."
+            if release["version"] == now["version"]:
+                text += " (This is that version, built again.)"
             since = f"Since {release['version']} ({release['date']})"
             found.append(nodes.paragraph("", "", nodes.strong(text=since), nodes.Text(text)))
             if differing:
@@ -269,7 +271,9 @@ def judged(claim, evidence):
     measured = rule.written(*evidence.interval)
     if evidence.trainings:
         seeds, ends = load_stored("trainings")["seeds"], rule.written(*evidence.trainings)
-        measured += f", wide enough for {seeds} stored trainings: {ends}"
+        measured += (
+            f", widened to hold the interval for the mean of {seeds} stored trainings, {ends}"
+        )
     yield "Measured", measured
     flips = [
         f"{flip.verdict} with a threshold {'above' if flip.moved > flip.present else 'below'} "
@@ -282,7 +286,7 @@ def judged(claim, evidence):
         said = rule.judge(*evidence.paper)
         yield "The paper's own numbers", f"{rule.written(*evidence.paper)}: {said}"
     elif not claim.source.startswith(("Table", "Figure")):  # there they are what is judged
-        yield "The paper's own numbers", "none that this rule could judge"
+        yield "The paper's own numbers", "the paper prints none that this rule could judge"
     what, *ends = evidence.negative
     negative = f"{what}: {rule.written(*ends)}, {rule.judge(*ends)}"
     yield "Known negative", negative

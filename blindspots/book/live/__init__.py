@@ -81,8 +81,8 @@ def live_attack(
     return HTML(
         f"<style>{_read('page.css')}</style>"
         f"<div class='live' id='{html.escape(name)}'>"
-        "<div class='live-still'><p>Here one can attack the networks, in a browser that runs "
-        f"scripts; this is what comes out.</p>{picture}</div></div>"
+        "<div class='live-still'><p>In a browser that runs scripts you can attack the "
+        f"networks here; this is what comes out.</p>{picture}</div></div>"
         f"<script type='application/json' id='{name}-data'>{data}</script>"
         f"<script>(() => {{\n{scripts}\nblindspotsPage('{name}');\n}})();</script>"
     )

@@ -145,7 +145,7 @@ function blindspotsPage(id) {
     group("2. The network to be misled", ...radios("network", networks.map(({ name }, i) => ({
       value: name, label: name, checked: i === Math.min(3, networks.length - 1),
     })), restart)),
-    group("3. What it shall see", ...radios("target", [...Array(classes).keys(), "any"].map((value) => ({
+    group("3. What it should see", ...radios("target", [...Array(classes).keys(), "any"].map((value) => ({
       value, label: value === "any" ? "anything else" : String(value), checked: value === 8,
     })), restart)),
     group("4. The attack", ...radios("attack", [
