@@ -129,7 +129,8 @@ def test_every_photograph_was_attacked_with_every_target():
 
 
 @pytest.mark.parametrize(
-    "name", ["fair_training", "lipschitz", "photographs", "robustness", "trainings", "transfer"]
+    "name",
+    ["fair_training", "lipschitz", "photographs", "robustness", "trainings", "transfer", "units"],
 )
 def test_a_protocol_is_older_than_its_runs(name):
     """Where it is recorded, by the commit in which the experiment last changed."""
