@@ -25,7 +25,7 @@ from blindspots.attack._problem import (
     state_problem,
 )
 from blindspots.attack.nearest import end_on_boundary, nearest_class, project_repeatedly
-from blindspots.networks import evaluate
+from blindspots.networks import evaluate, mlp
 
 
 @pytest.fixture
@@ -279,8 +279,39 @@ def test_every_rival_that_is_known_is_linearised_afresh():
     assert torch.allclose(rows.normals[0], -2 * (rows.x - Discs.centres))
 
 
+def deep_network(seed):
+    """Six random layers of 32 ReLU units, which fold space a hundred times."""
+    generator = torch.Generator().manual_seed(seed)
+    network = mlp((16, *[32] * 5, 10), activation=nn.ReLU, generator=generator).eval()
+    for parameter in network.parameters():
+        scale = 2 / parameter.shape[1] ** 0.5 if parameter.ndim == 2 else 0.5
+        parameter.data = scale * torch.randn(parameter.shape, generator=generator)
+    return network.requires_grad_(False)
+
+
+def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator):
+    """Where linearisations contradict each other from one point to the next."""
+    lost, failed = 0, 0
+    for seed in range(6):
+        network = deep_network(seed)
+        images = torch.rand(256, 1, 4, 4, generator=generator)
+        labels = predict(network, images)
+        first, second, third = labels.bincount().topk(3).indices
+        targets = torch.where(labels == first, second, first)
+        targets = torch.where(labels == second, third, targets)
+        problem = state_problem(network, images, targets, *checked_bounds(images, (0, 1)))
+        usual = project_repeatedly(problem, steps=30, on_step=lambda rows: None)
+        longer = project_repeatedly(problem, steps=30, more=30, on_step=lambda rows: None)
+        done = usual.distortion < torch.inf
+        assert torch.equal(usual.images[done], longer.images[done])
+        lost += int((~done).sum())
+        failed += int((longer.distortion == torch.inf).sum())
+    print(lost, failed)
+    assert lost >= 5 and failed <= lost / 5
+
+
 def test_an_image_that_the_last_projection_leaves_outside_is_given_more(victims):
-    """With so few projections that none is past the boundary: the averages still lead there."""
+    """With so few projections that none is past the boundary."""
     model, data, targets = victims("convnet", number=24)
     problem = state_problem(
         model, data.images, targets, *(torch.tensor(end).expand(24, 1) for end in (0.0, 1.0))

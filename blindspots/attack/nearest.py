@@ -115,16 +115,18 @@ def project_repeatedly(
     widely, in the end they average and settle. Only the direction is averaged; the half-spaces pass
     through the logits as they are at the present point.
 
-    A row that is not past the boundary by then takes up to `more` steps with hardly changing
-    normals, which bring it there if anything does. `on_step` is told how many rows take each step
-    but these. A row that got nowhere has distortion infinity and the point at which it stopped.
+    A row that is not past the boundary by then, as it goes round in a circle or between half-spaces
+    that exclude each other, takes up to `more` steps: from the present point, as DeepFool does
+    (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599), until it is past the boundary, and then from
+    the original again. `on_step` is told how many rows take each step but these. A row that got
+    nowhere has distortion infinity and the point at which it stopped.
     """
     rows, left = _start(problem), problem
     best, smallest = problem.images.clone(), torch.full_like(problem.first_margin, torch.inf)
     pressure, evaluations = torch.zeros_like(smallest), torch.zeros_like(problem.targets)
     for step in range(steps + more):
         on_step(len(rows.at) if step < steps else 0)
-        turn = math.cos(math.pi * min(step / steps, 1))
+        turn = math.cos(math.pi * (step / steps if step < steps else (step - steps) / more))
         weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + turn) / 2
         rows, differences, spent = _linearise(left, rows, weight)
         evaluations[rows.at] += spent
@@ -134,9 +136,10 @@ def project_repeatedly(
         at = rows.at[better]
         best[at], smallest[at] = rows.x[better], size[better]
         pressure[at] = rows.multipliers[better].sum(dim=1)
-        rows, moved = _project(left, rows, differences)
+        astray = (smallest[rows.at] == torch.inf) & (step >= steps)
+        rows, moved = _project(left, rows, differences, astray)
         going = ~(reached & (moved <= STANDSTILL * size))
-        if step >= steps - 1:
+        if step == steps - 1:
             going &= smallest[rows.at] == torch.inf
         if not going.all():
             left, rows = select(left, going), _Rows(*(field[going] for field in rows))
@@ -269,12 +272,18 @@ def _difference_gradient(
     return differences.detach(), gradient, which
 
 
-def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows, Tensor]:
-    """Go towards the nearest point that satisfies the linearisations; also how far it would be."""
+def _project(
+    problem: Problem, rows: _Rows, differences: Tensor, astray: Tensor
+) -> tuple[_Rows, Tensor]:
+    """Go towards the nearest point that satisfies the linearisations; also how far it would be.
+
+    Nearest to the original, or of rows that are astray to where they are.
+    """
     lower, upper = problem.lower, problem.upper
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
-    moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
+    start = torch.where(astray[:, None], rows.x, problem.images)
+    moved = rows.x - start  # not `x`: the digits of a short way would be lost in it
     offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
     lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
     longest = LONGEST_STEP * problem.unit
@@ -282,15 +291,15 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
         torch.zeros_like(moved),
         rows.normals,
         offsets.masked_fill(rows.rival < 0, 0),
-        lower=lower - problem.images,
-        upper=upper - problem.images,
-        multipliers=rows.multipliers,
+        lower=lower - start,
+        upper=upper - start,
+        multipliers=rows.multipliers.masked_fill(astray[:, None], 0),
         tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
         max_iterations=NEWTON_STEPS,
     )
     length = distortion(moved, nearest.x)
     share = longest / length.maximum(longest)
-    x = (problem.images + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
+    x = (start + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
     return rows._replace(x=x, multipliers=nearest.multipliers), length
 
 

@@ -477,7 +477,7 @@ function blindspotsCore(constants) {
     let x = image, held = []; // one per rival: {rival, normal, multiplier}
     let best = image, smallest = Infinity, pressure = 0, evaluations = 0;
     for (let step = 0; step < steps + more; step++) {
-      const turn = Math.cos(Math.PI * Math.min(step / steps, 1));
+      const turn = Math.cos(Math.PI * (step < steps ? step / steps : (step - steps) / more));
       const weight = c.LAST_WEIGHT + ((1 - c.LAST_WEIGHT) * (1 + turn)) / 2;
       const there = linearise(problem, x, held, weight);
       held = there.held;
@@ -490,10 +490,11 @@ function blindspotsCore(constants) {
         smallest = size;
         pressure = held.reduce((sum, h) => sum + h.multiplier, 0);
       }
-      const next = projectOnce(problem, x, held, there.differences);
+      const astray = step >= steps && smallest === Infinity;
+      const next = projectOnce(problem, x, held, there.differences, astray);
       ({ x, held } = next);
       if (reached && next.moved <= c.STANDSTILL * size) break;
-      if (step >= steps - 1 && smallest < Infinity) break;
+      if (step === steps - 1 && smallest < Infinity) break;
       held = held.filter((h) => h.multiplier > 0);
     }
     if (smallest === Infinity) {
@@ -518,19 +519,19 @@ function blindspotsCore(constants) {
     return { held: renewed, differences, most: differences[ahead], spent: renewed.length };
   }
 
-  function projectOnce(problem, x, held, differences) {
-    const { image } = problem, moved = minus(x, image);
+  function projectOnce(problem, x, held, differences, astray) {
+    const start = astray ? x : problem.image, moved = minus(x, start);
     const aim = Math.max(c.NEAREST_AIM * problem.firstMargin, 2 * problem.guard);
     const normals = held.map((h) => h.normal);
     const offsets = held.map((h) => dot(h.normal, moved) - (differences[h.rival] + aim));
     const nearest = projectToPolytope(
-      normals, offsets, minus(problem.lower, image), minus(problem.upper, image),
-      held.map((h) => h.multiplier), (0.1 * aim) / Math.max(...normals.map(norm)), c.NEWTON_STEPS,
+      normals, offsets, minus(problem.lower, start), minus(problem.upper, start),
+      held.map((h) => (astray ? 0 : h.multiplier)), (0.1 * aim) / Math.max(...normals.map(norm)), c.NEWTON_STEPS,
     );
     const length = distortion(moved, nearest.x), longest = c.LONGEST_STEP * problem.unit;
     const share = longest / Math.max(length, longest);
     return {
-      x: image.map((v, i) =>
+      x: start.map((v, i) =>
         clamped(v + (moved[i] + share * (nearest.x[i] - moved[i])), problem.lower[i], problem.upper[i])),
       held: held.map((h, j) => ({ ...h, multiplier: nearest.multipliers[j] })),
       moved: length,
