@@ -8,6 +8,7 @@ import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import CodeType
 from typing import Any, TypeVar
 
 import joblib
@@ -133,13 +134,15 @@ def run_sweep(
         ValueError: if the function cannot be told from another one by its name and its code.
     """
     _refuse_ambiguous(function)
+    folder = Path(folder)
     for setting in settings:
         if json.loads(json.dumps(dict(setting))) != setting:
             raise TypeError(
                 f"results are kept by settings written as JSON, which makes another one of "
                 f"{setting}: use lists in place of tuples, strings as keys, and no NaN"
             )
-    code = [code_version(), function.__qualname__, _source(function)]
+    defaults = function.__defaults__, function.__kwdefaults__
+    code = [code_version(), function.__qualname__, _source(function), defaults]
     files = [folder / f"{_checksum([*code, dict(setting)])[:24]}.json" for setting in settings]
     kept = {i: result for i, file in enumerate(files) if (result := _read(file)) is not None}
     missing = [i for i in range(len(settings)) if i not in kept]
@@ -166,6 +169,10 @@ def _refuse_ambiguous(function: Callable[..., Any]) -> None:
         reason = f"the code of {name} is not at hand"
     elif used := _own_globals(function):
         reason = f"{name} uses {', '.join(used)} of a notebook, which may change"
+    elif _is_edited(function):
+        reason = f"the file of {name} was edited after it was imported, so reload it first"
+    elif not _is_plain([function.__defaults__, function.__kwdefaults__]):
+        reason = f"the default values of {name} do not show what they hold"
     else:
         return
     raise ValueError(
@@ -187,15 +194,55 @@ def _own_globals(function: Callable[..., Any]) -> list[str]:
     """What a notebook's function uses of the notebook itself: its code does not show that."""
     if _is_at_home(function):
         return []
-    found = {
-        n: function.__globals__[n] for n in function.__code__.co_names if n in function.__globals__
-    }
+    names = [n for code in _codes(function.__code__) for n in code.co_names]
+    found = {n: function.__globals__[n] for n in names if n in function.__globals__}
     home = function.__module__
-    return [
-        name
-        for name, value in found.items()
-        if not (inspect.ismodule(value) or getattr(value, "__module__", home) != home)
-    ]
+
+    def from_elsewhere(value: object) -> bool:
+        if inspect.isclass(value) or inspect.isroutine(value):
+            return getattr(value, "__module__", home) != home
+        return inspect.ismodule(value)
+
+    return [name for name, value in found.items() if not from_elsewhere(value)]
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """The code of a function or a module, and of what is defined inside of it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _is_edited(function: Callable[..., Any]) -> bool:
+    """Whether the function, or one of its module that it uses, is not in the file as it runs."""
+    if not _is_at_home(function):
+        return False
+    file = function.__code__.co_filename
+    written = [_contents(code) for code in _codes(compile(Path(file).read_bytes(), file, "exec"))]
+    used = [function]
+    for one in used:  # which grows on the way
+        names = {name for code in _codes(one.__code__) for name in code.co_names}
+        others = (one.__globals__.get(name) for name in sorted(names))
+        at_home = (o for o in others if inspect.isfunction(o) and o.__code__.co_filename == file)
+        used += [other for other in at_home if other not in used]
+    return any(_contents(one.__code__) not in written for one in used)
+
+
+def _contents(code: CodeType) -> list[object]:
+    """What a function does, wherever it stands in its file."""
+    constants = [c for inner in _codes(code) for c in inner.co_consts]
+    plain = [repr(c) for c in constants if not isinstance(c, CodeType)]
+    inner = [(c.co_name, c.co_names, c.co_code) for c in _codes(code)]
+    return [inner, plain]
+
+
+def _is_plain(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _is_at_home(function: Callable[..., Any]) -> bool:

@@ -111,7 +111,9 @@ class LabelledImages:
         apart = torch.cdist(images.flatten(1), self.images.flatten(1))
         apart[labels[:, None] != self.labels] = torch.inf
         nearest = apart.min(dim=1)
-        return nearest.values, nearest.indices
+        # `cdist` rounds what is near to much more, or less.
+        exact = (images - self.images[nearest.indices]).flatten(1).norm(dim=1)
+        return torch.where(nearest.values.isinf(), torch.inf, exact), nearest.indices
 
     def to(self, device: torch.device | str) -> "LabelledImages":
         """Copy images and labels to another device."""

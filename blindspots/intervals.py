@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 from jaxtyping import Float
 from scipy import special, stats
 from torch import Tensor
@@ -10,13 +11,13 @@ CONFIDENCE = 0.95  # probability that an interval holds the true rate
 Interval = tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]
 
 
-def wilson_interval(error: Float[Tensor, "*shape"], count: int) -> Interval:
+def wilson_interval(error: float | Float[Tensor, "*shape"], count: int) -> Interval:
     """Bound the error rate on all images from that on `count` independent ones (Wilson).
 
     With a confidence of 95 %. For another training of the network see `seed_interval`.
 
     Args:
-        error: observed shares, in [0, 1].
+        error: observed shares, in [0, 1]: one, or a tensor.
         count: number of images that each was measured on.
 
     Returns:
@@ -30,12 +31,12 @@ def wilson_interval(error: Float[Tensor, "*shape"], count: int) -> Interval:
     >>> print(f"{low:.3f} to {high:.3f}")
     0.036 to 0.095
     """
-    if count < 1 or not ((error >= 0) & (error <= 1)).all():
+    share = torch.as_tensor(error, dtype=torch.float64)
+    if count < 1 or not ((share >= 0) & (share <= 1)).all():
         raise ValueError(
-            f"need shares in [0, 1] of at least one image, got {error.min():g} to "
-            f"{error.max():g} of {count}"
+            f"need shares in [0, 1] of at least one image, got {share.min():g} to "
+            f"{share.max():g} of {count}"
         )
-    share = error.double()
     z2 = float(special.ndtri((1 + CONFIDENCE) / 2)) ** 2 / count
     middle = (share + z2 / 2) / (1 + z2)
     half = (z2 * share * (1 - share) + (z2 / 2) ** 2).sqrt() / (1 + z2)

@@ -62,7 +62,7 @@ def top_images(
         Indices of images.
 
     Raises:
-        ValueError: if k is out of its range, or the shapes do not match.
+        ValueError: if k is out of its range, the shapes do not match, or a feature is not finite.
     """
     n, d = features.shape
     if not 1 <= k <= n:
@@ -71,6 +71,8 @@ def top_images(
         raise ValueError(
             f"directions of {d} features must have {d} rows, got shape {tuple(directions.shape)}"
         )
+    if not features.isfinite().all():
+        raise ValueError("features contain NaN or infinity: leave these images or units out")
     return (directions.mT @ features.mT).topk(k).indices
 
 

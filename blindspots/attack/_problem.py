@@ -20,6 +20,7 @@ from blindspots.perturbations import Bounds
 # Logits of the same image differ by this many rounding errors from one batch or device to another.
 ROUNDING = 16 * torch.finfo(torch.float32).eps
 BATCH_SIZE = 256  # images attacked at once
+MASK = 1e3  # times as large as those that compete: a logit by which a class is excluded
 # Bounds wider than so many times the way to the linearised boundary say nothing about the pixels.
 WIDE = 30
 
@@ -185,7 +186,10 @@ def state_problem(
             f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "
             "taken: the model is saturated or not differentiable there"
         )
-    guard = ROUNDING * logits.abs().amax(dim=1)
+    # What a class that is masked out has, such as minus a billion, says nothing of rounding.
+    compete = logits.gather(1, targets[:, None]).abs().maximum(logits.amax(dim=1)[:, None].abs())
+    sizes = logits.abs()
+    guard = ROUNDING * torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1)
     slope = torch.linalg.vector_norm(gradient, dim=1)
     width = (upper - lower).square().mean(dim=1).sqrt()
     unit = width.minimum(WIDE * first_margin / slope / math.sqrt(points.shape[1]))

@@ -81,7 +81,8 @@ def pgd(
     moved = images.detach()
     for _ in range(steps):
         moved.requires_grad_()
-        loss = F.cross_entropy(classify(model, moved.clone()), labels, reduction="sum")
+        with torch.enable_grad():
+            loss = F.cross_entropy(classify(model, moved.clone()), labels, reduction="sum")
         (gradient,) = torch.autograd.grad(loss, moved)
         moved = moved.detach() + step * gradient.sign()
         moved = clip(moved.clamp(images - size, images + size), bounds)

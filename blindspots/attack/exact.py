@@ -67,6 +67,11 @@ def affine_minimum(
         size = distortion(points, minima)
         nearest = torch.where((size < least)[:, None], minima, nearest)
         least = least.minimum(size)
+    if (lost := least.isinf()).any():
+        raise ValueError(
+            f"no image within the bounds was found of another class than that of image "
+            f"{int(lost.nonzero()[0])}: leave it out, or widen the bounds"
+        )
     return nearest.view_as(images)
 
 
@@ -86,11 +91,13 @@ def _coefficients(
     others = torch.cat([images.flatten(1), images.flatten(1).roll(1, 1), *corners])
     points = others.view(-1, *images.shape[1:])
     logits = evaluate(model, points).double()
-    error = (others.double() @ weight.T + bias - logits).abs().max()
-    if error > 1e-4 * (logits - bias).abs().max() + 1e-6 * bias.abs().max():
+    error = (others.double() @ weight.T + bias - logits).abs().amax(dim=0)
+    spread = (logits - bias).abs().amax(dim=0)
+    wrong = error > 1e-4 * spread.maximum(spread.median()) + 1e-6 * bias.abs()  # class by class
+    if wrong.any():
         raise ValueError(
-            f"the model is not affine: its logits differ by up to {error:.3g} from those of its "
-            "linearisation at the first image; use nearest_attack"
+            f"the model is not affine: its logits differ by up to {error.max():.3g} from those of "
+            "its linearisation at the first image; use nearest_attack"
         )
     return weight, bias
 

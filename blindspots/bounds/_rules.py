@@ -297,17 +297,22 @@ def _product(out: Tensor, x: Any, y: Any) -> float:
 def _quotient(out: Tensor, x: Any, y: Any) -> float:
     if _bound(y):
         raise NotImplementedError("a division by what depends on the image has no bound")
-    y = y.value if isinstance(y, Seen) else y
-    return times(x.bound, _largest(1 / torch.as_tensor(y).double()), _repeated(out, x))
+    return times(x.bound, _largest(1 / _number(y).double()), _repeated(out, x))
 
 
 def _bound(x: Any) -> float:
     return x.bound if isinstance(x, Seen) else 0.0
 
 
+def _number(x: Any) -> Tensor:
+    """A constant as a tensor; Python's numbers have 64 bits."""
+    x = x.value if isinstance(x, Seen) else x
+    return torch.as_tensor(x, dtype=torch.float64 if isinstance(x, float) else None)
+
+
 def _largest(x: Any) -> float:
     """The largest absolute value of a constant."""
-    x = torch.as_tensor(x.value if isinstance(x, Seen) else x)
+    x = _number(x)
     if x.is_complex():
         raise NotImplementedError("complex constants are not known here")
     x = x.double()  # in which every integer has an opposite

@@ -26,6 +26,8 @@ from blindspots.bounds._trace import (
 from blindspots.bounds.norms import dense_norm
 from blindspots.networks import classify, evaluate, refuse_moving, refuse_other_than_tensors
 
+NEAR = 1e-4  # of an image: how far what a Jacobian promises is looked for
+
 
 @dataclass(frozen=True)
 class LayerBound:
@@ -224,7 +226,7 @@ def lipschitz_lower_bound(
 ) -> float:
     """Find the largest local stretch near some images: no Lipschitz bound can be lower.
 
-    The spectral norm of the Jacobian of the logits at every image, and then, for `steps` steps of
+    The spectral norm of the Jacobian of the outputs at every image, and then, for `steps` steps of
     Adam, uphill from the `starts` images where it is largest, out of the box if need be: a bound
     holds for all points. For the way uphill ReLU is softened, as its Jacobian is piecewise
     constant; what counts is the model itself at the points on the way.
@@ -235,16 +237,24 @@ def lipschitz_lower_bound(
         starts: how many of them to climb from.
         steps: how far to climb.
         progress: show a progress bar.
+
+    Raises:
+        ValueError: if the model is in training mode, or does not return one tensor.
     """
     refuse_moving(model)
     model = copy.deepcopy(model).double()
+    if not isinstance(model(images[:1].double()), Tensor):
+        raise ValueError(
+            "the model does not return one tensor: wrap it in a module whose forward returns the "
+            "logits alone"
+        )
     softened = copy.deepcopy(model)
     for parent in list(softened.modules()):
         for name, layer in parent.named_children():
             if isinstance(layer, nn.ReLU):
                 setattr(parent, name, nn.Softplus(beta=2))
     images = images.double()
-    norms = torch.cat([_jacobian_norms(model, batch).detach() for batch in images.split(200)])
+    norms = torch.cat([_stretches(model, batch) for batch in images.split(200)])
     largest = norms.max().item()
     points = images[norms.topk(min(starts, len(norms))).indices].clone().requires_grad_()
     optimizer = torch.optim.Adam([points], lr=0.05)
@@ -255,10 +265,25 @@ def lipschitz_lower_bound(
         optimizer.zero_grad()
         (-height).backward()
         optimizer.step()
-        largest = max(largest, _jacobian_norms(model, points.detach()).max().item())
+        largest = max(largest, _stretches(model, points.detach()).max().item())
     return largest
 
 
+@torch.no_grad()
+def _stretches(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
+    """The norms of the Jacobians, or what is seen of them: at a kink PyTorch's may be too large."""
+    jacobians = _jacobians(model, images)
+    norms = torch.linalg.matrix_norm(jacobians, 2)
+    steepest = torch.linalg.eigh(jacobians @ jacobians.mT).eigenvectors[:, None, :, -1] @ jacobians
+    step = NEAR * nn.functional.normalize(steepest, dim=2).view_as(images)
+    seen = (model(images + step) - model(images - step)).flatten(1).norm(dim=1) / (2 * NEAR)
+    return torch.where(seen >= norms * (1 - 1e-6), norms, seen)
+
+
 def _jacobian_norms(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
-    jacobians = vmap(jacrev(lambda image: model(image[None])[0]))(images)
-    return torch.linalg.matrix_norm(jacobians.flatten(2), 2)
+    return torch.linalg.matrix_norm(_jacobians(model, images), 2)
+
+
+def _jacobians(model: nn.Module, images: Tensor) -> Float[Tensor, "n k d"]:
+    jacobians = vmap(jacrev(lambda image: model(image[None])[0].flatten()))(images)
+    return jacobians.flatten(2)
