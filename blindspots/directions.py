@@ -84,12 +84,15 @@ def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float
         The matrix; features are whitened by `features @ matrix`.
 
     Raises:
-        ValueError: if the features are linearly dependent, so that there is no such matrix.
+        ValueError: if the features are integers, or linearly dependent, so that there is no such
+            matrix.
 
     >>> features = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)).cumsum(dim=1)
     >>> torch.allclose((features @ whitening(features)).T.cov(), torch.eye(3), atol=1e-5)
     True
     """
+    if not features.is_floating_point():
+        raise ValueError(f"features must be floating point, got {features.dtype}: convert them")
     variances, principal = torch.linalg.eigh(features.double().mT.cov())
     # Rounding to 32 bits leaves variances of 1e-14 of the largest where there should be none.
     if not variances[0] > 1e-12 * variances[-1]:

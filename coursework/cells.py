@@ -22,6 +22,13 @@ WRAPPERS = (
     "lprun",
     "debug",
 )  # magics around code that is run anyway
+MODULE = re.compile(r"(?:writefile|file) ['\"]?(\w+)\.py['\"]?\s*")
+# A module that a cell writes into a file can be imported, where there are no files.
+WRITTEN = """
+import sys, types
+sys.modules[{name!r}] = types.ModuleType({name!r})
+exec({code!r}, vars(sys.modules[{name!r}]))
+"""
 OPTIONS = re.compile(r"^((-[nrps]\s*\w+|-\w+|--\S+)\s+)+")  # of such a magic in a line
 LONGEST = 60  # characters of a line in a remark
 
@@ -65,6 +72,10 @@ class _Cleaner(ast.NodeTransformer):
         name, words = _magic(node.value)
         if name == "run_cell_magic" and words[0] in WRAPPERS:
             return self._wrapped(words[2])
+        module = name == "run_cell_magic" and MODULE.fullmatch(f"{words[0]} {words[1]}")
+        if module:
+            self.changed = True
+            return ast.parse(WRITTEN.format(name=module[1], code=words[2])).body
         if name == "run_line_magic" and words[0] in WRAPPERS:
             try:
                 return self._wrapped(OPTIONS.sub("", words[1]))

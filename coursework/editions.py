@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,21 +185,28 @@ def code_to_run(sources: list[str]) -> list[str]:
     return [plain(source).code for source in sources]
 
 
+# What is assigned in these is not seen outside of them.
+OF_ITS_OWN = ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp
+
+
 def defined_names(source: str) -> list[str]:
-    """What a cell defines at its top level; nothing if it is not Python."""
+    """What a cell defines outside of functions and classes; nothing if it is not Python."""
     try:
-        statements = ast.parse(plain(source).code).body
+        return list(_defined(ast.parse(plain(source).code)))
     except (SyntaxError, ValueError, RecursionError):
         return []
-    names: list[str] = []
-    for statement in statements:
-        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-            names.append(statement.name)
-        targets = statement.targets if isinstance(statement, ast.Assign) else []
-        if isinstance(statement, ast.AnnAssign):
-            targets = [statement.target]
-        names += [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
-    return names
+
+
+def _defined(node: ast.AST) -> Iterator[str]:
+    for part in ast.iter_child_nodes(node):
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield part.name
+        elif isinstance(part, ast.alias):  # an import
+            yield (part.asname or part.name).partition(".")[0]
+        elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            yield part.id
+        elif not isinstance(part, OF_ITS_OWN):
+            yield from _defined(part)
 
 
 def _with_stable_ids(file: Path) -> NotebookNode:

@@ -9,6 +9,7 @@ an interrupted run that is started again grades only what is missing.
 import argparse
 import csv
 import hashlib
+import os
 import re
 import sys
 import unicodedata
@@ -95,6 +96,10 @@ def grade(
 def student_of(file: Path) -> str:
     """The id in a file's name, as it is but for marks of copies: the numbers follow from it."""
     name = file.stem if file.suffix.lower() == ".ipynb" else file.name
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # from an archive of Windows
+        name = os.fsencode(name).decode("cp1252", errors="replace")
     return COPY.sub("", name) or name
 
 

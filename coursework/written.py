@@ -27,25 +27,46 @@ def written_answers(
 
     A new line belongs to the question whose heading came last, be it retouched; or, where headings
     are gone, to that of the last mark. So an answer is found in the question's own cell, below it,
-    or instead of the mark for the answer. Text handed out is no answer, also with other breaks.
+    or instead of the mark for the answer. Text handed out is no answer, also with other breaks or
+    elsewhere; what repeats it is one.
     """
-    given = {line.text.strip() for line in _lines(handed_out)}
-    whole = " ".join(" ".join(source for _, source in handed_out).split())
+    lines = list(_lines(cells))
+    kept, missing = _compare(
+        [line.text.strip() for line in lines], [line.text.strip() for line in _lines(handed_out)]
+    )
+    given, whole = set(missing), " ".join(" ".join(missing).split())
     headings = {f"**{q.title.splitlines()[0]}": q.name for q in questions if q.title}
     graded = [q.name for q in questions if q.rubric is not None]
     answers: dict[str, list[Line]] = {name: [] for name in graded}
     marks, owner = iter(graded), ""
-    for line in _lines(cells):
+    for number, line in enumerate(lines):
         text = line.text.replace(MARK, "").strip()
         if BEGIN in text:
             owner = next(marks, owner)
         if heading := _heading(text, headings):
             owner = headings[heading]
-        elif text not in given and not _is_part(text, whole) and owner in answers:
+        elif number in kept or text in given or _is_part(text, whole):
+            continue
+        elif text and owner in answers:
             answers[owner].append(line._replace(text=line.text.replace(MARK, "")))
         elif not text and answers.get(owner):
             answers[owner].append(Line("", answers[owner][-1].kind))
     return {name: _together(lines)[:LONGEST] for name, lines in answers.items()}
+
+
+def _compare(found: list[str], handed_out: list[str]) -> tuple[set[int], list[str]]:
+    """Which lines are those handed out, in their order, by number; and what is not there any more.
+
+    Empty lines are neither.
+    """
+    numbers = [number for number, text in enumerate(found) if text]
+    given = [text for text in handed_out if text]
+    matcher = difflib.SequenceMatcher(None, [found[n] for n in numbers], given, autojunk=False)
+    kept, missing = set(), [*given]
+    for here, there, length in reversed(matcher.get_matching_blocks()):
+        kept |= {*numbers[here : here + length]}
+        del missing[there : there + length]
+    return kept, missing
 
 
 def _lines(cells: list[tuple[str, str]]) -> Iterator[Line]:

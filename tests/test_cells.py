@@ -1,3 +1,5 @@
+import sys
+
 import pytest
 
 from coursework import cells
@@ -11,6 +13,7 @@ from coursework import cells
         ("%%time\ndef f():\n    return 1", "def f():\n    return 1", []),
         ("%timeit -n 3 f(2)", "f(2)", []),
         ("%%bash\nls", "pass", ["%%bash"]),
+        ("%%writefile notes.txt\nls", "pass", ["%%writefile notes.txt"]),
         ('prediction = %time "b"', "prediction = 'b'", []),
         ("%prun -s cumulative f()\nx = 1", "f()\nx = 1", []),
         ("%time )\nx = 1", "pass\nx = 1", ["%time )"]),
@@ -27,3 +30,15 @@ from coursework import cells
 )
 def test_what_is_for_the_notebook_alone_is_left_out(source, code, left_out):
     assert cells.plain(source) == (code, left_out)
+
+
+def test_a_module_that_a_cell_writes_can_be_imported():
+    written = cells.plain("%%writefile helpers_of_ada.py\ndef twice(x):\n    return 2 * x\n")
+    assert written.left_out == []
+    names = {}
+    try:
+        exec(written.code, names)
+        exec("from helpers_of_ada import twice\nfour = twice(2)", names)
+    finally:
+        sys.modules.pop("helpers_of_ada", None)
+    assert names["four"] == 4

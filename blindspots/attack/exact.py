@@ -1,5 +1,7 @@
 """Affine classifiers, for which the attack's problem (section 4.1) can be solved exactly."""
 
+import copy
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -80,11 +82,11 @@ def _coefficients(
 ) -> tuple[Tensor, Tensor]:
     """The matrix and the constant of the logits, in 64 bits; refuse a model that has none."""
     with torch.enable_grad():
-        point = images[:1].detach().requires_grad_()
-        outputs = classify(model, point.clone())[0]
+        point = images[:1].detach().double().requires_grad_()
+        outputs = classify(_in_64_bits(model), point.clone())[0]
         rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in outputs]
-    weight = torch.cat(rows).flatten(1).double()
-    bias = outputs.detach().double() - weight @ point.detach().flatten().double()
+    weight = torch.cat(rows).flatten(1)
+    bias = outputs.detach() - weight @ point.detach().flatten()
     # The images, each other's pixels, and all corners of the box towards which a class pulls.
     lower, upper = (bound.clamp(-1e3, 1e3) for bound in bounds)
     corners = [torch.where(row.to(images) > 0, upper[:1], lower[:1]) for row in weight]
@@ -100,6 +102,10 @@ def _coefficients(
             "its linearisation at the first image; use nearest_attack"
         )
     return weight, bias
+
+
+def _in_64_bits(model: nn.Module) -> nn.Module:
+    return copy.deepcopy(model).double()
 
 
 def _project(
