@@ -144,7 +144,8 @@ def run_sweep(
     defaults = function.__defaults__, function.__kwdefaults__
     code = [code_version(), function.__qualname__, _source(function), defaults]
     files = [folder / f"{_checksum([*code, dict(setting)])[:24]}.json" for setting in settings]
-    kept = {i: result for i, file in enumerate(files) if (result := _read(file)) is not None}
+    found = {i: content for i, file in enumerate(files) if (content := _read(file)) is not None}
+    kept = {i: content["result"] for i, content in found.items()}
     missing = [i for i in range(len(settings)) if i not in kept]
     folder.mkdir(parents=True, exist_ok=True)
     calls = (joblib.delayed(_call)(function, i, settings[i]) for i in missing)
@@ -262,9 +263,12 @@ def _source(function: Callable[..., Any]) -> str:
 def _read(file: Path) -> Any:
     def parse(file: Path) -> tuple[Any, str]:
         content = json.loads(file.read_text(encoding="utf-8"))
-        return content["result"], content["sha256"]
+        return content, content["sha256"]
 
-    return read_verified(file, parse, _checksum, otherwise="computing again")
+    def checksum(content: Any) -> str:
+        return _checksum(content["result"])
+
+    return read_verified(file, parse, checksum, otherwise="computing again")
 
 
 def _write(file: Path, setting: Setting, result: Any) -> Any:

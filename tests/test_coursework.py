@@ -4,7 +4,9 @@ A whole class, with its hostile members, is graded by `make check-grading`.
 """
 
 import json
+import os
 import re
+import textwrap
 import unicodedata
 from dataclasses import asdict, replace
 from decimal import Decimal
@@ -469,6 +471,11 @@ def test_functions_are_called_across_the_border():
                 function()
 
 
+def test_a_name_from_an_archive_of_windows_stops_nobody():
+    file = Path(os.fsdecode("Ångström.ipynb".encode("latin-1")))
+    assert grade_class.harmless(grade_class.student_of(file)) == "Ångström"
+
+
 def test_names_of_files_become_harmless():
     files = ("ada.ipynb", "=1+2.ipynb", "a b.ipynb", "x.pdf", "<b>.ipynb", "A\u030angström.ipynb")
     names = [grade_class.harmless(grade_class.student_of(Path(file))) for file in files]
@@ -551,7 +558,10 @@ def test_imports_that_fail_cost_only_themselves(built, assess, tmp_path):
     assert "No module named 'google" in result["stopped_cells"][0]["error"]
 
 
-def test_an_answer_below_its_stub_counts(built, assess, tmp_path):
+@pytest.mark.parametrize(
+    "around", ["", "if True:\n", "try:\n", "with open(__import__('os').devnull):\n"]
+)
+def test_an_answer_below_its_stub_counts(built, assess, tmp_path, around):
     path = submission(built, tmp_path / "ada.ipynb")
     solved = nbformat.read(path, 4)
     handed = nbformat.read(built[0] / "student/finding_blind_spots/finding_blind_spots.ipynb", 4)
@@ -563,6 +573,9 @@ def test_an_answer_below_its_stub_counts(built, assess, tmp_path):
         below = [stub for stub in stubs if stub.source.split("(")[0] == begin]
         cells += [nbformat.v4.new_code_cell(stub.source) for stub in below]
         cells.append(cell)
+        if below and around:
+            end = "\nfinally:\n    pass" if "try" in around else ""
+            cell.source = around + textwrap.indent(cell.source, "    ") + end
     assert len(cells) > len(solved.cells) + 2
     solved.cells = cells
     nbformat.write(solved, path)

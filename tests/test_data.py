@@ -216,3 +216,13 @@ def test_halves_follow_the_generator():
         for seed in (1, 1, 2)
     ]
     assert halves[0] == halves[1] != halves[2]
+
+
+def test_an_image_is_at_no_distance_from_itself(generator):
+    images = torch.rand(300, 1, 28, 28, generator=generator)
+    known = LabelledImages(images, torch.arange(300) % 3, "random")
+    apart, places = known.nearest(images[:100], known.labels[:100])
+    assert (apart == 0).all() and places.tolist() == list(range(100))
+    moved, _ = known.nearest((images + 1e-4)[:100], known.labels[:100])
+    assert torch.allclose(moved, torch.tensor(28e-4), rtol=1e-2)
+    assert known.nearest(images[:1], torch.tensor([7]))[0].isinf().all()

@@ -85,3 +85,32 @@ def test_the_paper_s_search_ends_above_the_minimum(softmax_regression, monkeypat
     monkeypatch.setattr("blindspots.attack.lbfgs.TOLERANCE", 1e-7)
     found = lbfgs_attack(model, data.images, targets).distortion.mean()
     assert 1.005 * exact < found < 2 * exact
+
+
+@pytest.mark.parametrize("mask", [-1e6, -1e9])
+def test_a_class_that_is_masked_out_hides_no_kink(mask, generator):
+    network = mlp((16, 20, 5), activation=nn.ReLU, generator=generator).eval()
+    network[-1].bias.data[4] = mask
+    images = torch.rand(20, 1, 4, 4, generator=generator)
+    with pytest.raises(ValueError, match="not affine"):
+        affine_minimum(network, images, None)
+
+
+def test_a_constant_in_all_logits_changes_nothing(generator):
+    network = mlp((16, 5), generator=generator).eval()
+    images = torch.rand(20, 1, 4, 4, generator=generator)
+    before = affine_minimum(network, images, None)
+    network[-1].bias.data += 1e4  # in which 32 bits keep three decimals
+    network[-1].bias.data -= 1e4
+    exact = affine_minimum(network, images, None)
+    network[-1].bias.data += 1e4
+    assert (affine_minimum(network, images, None) - exact).abs().max() < 1e-9
+    assert (exact - before).abs().max() < 1e-2
+
+
+def test_where_no_other_class_is_in_reach_there_is_no_minimum():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
+    model[1].weight.data = torch.tensor([[2.0] * 4, [1.0] * 4])
+    model[1].bias.data = torch.tensor([10.0, 0.0])
+    with pytest.raises(ValueError, match="of another class than that of image 0"):
+        affine_minimum(model, torch.full((2, 1, 2, 2), 0.5), None)

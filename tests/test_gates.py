@@ -1,5 +1,6 @@
 """What every public function that is given a model or images does with what makes no sense."""
 
+import copy
 import warnings
 from functools import partial
 
@@ -17,6 +18,7 @@ from blindspots import (
     error_rate,
     lbfgs_attack,
     load_images,
+    mlp,
     nearest_attack,
     predict,
     trained,
@@ -226,3 +228,47 @@ def test_a_cache_that_is_a_file_is_no_end(monkeypatch, tmp_path):
         warnings.simplefilter("always")
         assert load_images("auto", split="test").name == "digits"
     assert any("digits instead" in str(warning.message) for warning in caught)
+
+
+@pytest.mark.parametrize("mask", [-1e4, -1e9])
+def test_a_class_that_is_masked_out_hides_no_other(mask, generator):
+    network = mlp((16, 20, 5), activation=nn.ReLU, generator=generator).eval()
+    images = torch.rand(20, 1, 4, 4, generator=generator)
+    network[-1].bias.data[4] = -100
+    usual = nearest_attack(network, images)
+    network[-1].bias.data[4] = mask
+    masked = nearest_attack(network, images)
+    targets = torch.where(predict(network, images) == 0, 1, 0)
+    assert masked.success.all() and lbfgs_attack(network, images, targets).success.all()
+    assert masked.distortion.mean() < 1.01 * usual.distortion.mean()
+
+
+@pytest.mark.parametrize("shift", [10, 1000])
+@pytest.mark.parametrize("attack", [nearest_attack, lbfgs_attack])
+def test_success_holds_for_pixels_far_from_zero(attack, shift, generator):
+    """Temperatures in kelvins, for instance: one image at a time, and in 64 bits."""
+    model = mlp((8, 4), generator=generator).eval()
+    model[-1].bias.data -= model[-1].weight.data.sum(dim=1) * shift
+    images = (torch.rand(40, 2, 2, 2, generator=generator) + shift).clamp(shift, shift + 1)
+    before = predict(model, images)
+    found = attack(model, images, (before + 1) % 4, bounds=(shift, shift + 1.0))
+    moved = found.images[found.success]
+    alone = torch.cat([predict(model, image[None]) for image in moved])
+    exact = predict(copy.deepcopy(model).double(), moved.double())
+    assert found.success.sum() > 20
+    assert (alone == (before + 1)[found.success] % 4).all()
+    assert (exact == (before + 1)[found.success] % 4).all()
+
+
+@pytest.mark.parametrize("attack", [nearest_attack, lbfgs_attack])
+def test_a_model_may_be_any_function(attack, network, test):
+    images, labels = test.images[:4], predict(network, test.images[:4])
+    found = attack(lambda x: network(x), images, (labels + 1) % 10)
+    assert torch.equal(found.images, attack(network, images, (labels + 1) % 10).images)
+
+
+def test_pgd_needs_no_gradients_to_be_on(network, test):
+    images, labels = test.images[:4], test.labels[:4]
+    with torch.no_grad():
+        off = pgd(network, images, labels, size=0.1, steps=2)
+    assert torch.equal(off, pgd(network, images, labels, size=0.1, steps=2))

@@ -466,3 +466,76 @@ def test_climbing_finds_steeper_places_below_the_bound(activation, generator):
     ]
     assert there == pytest.approx(max(torch.linalg.matrix_norm(j, 2).item() for j in jacobians))
     assert 1.02 * there < climbed <= layer_bounds(model, (1, 3, 4)).bound
+
+
+class Sideways(nn.Module):
+    """Changes in place what it also passes on, which no trace sees."""
+
+    def __init__(self, mask=0.0, shift=0.0, scale=1.0):
+        super().__init__()
+        self.layer = nn.Linear(4, 4, bias=False)
+        nn.init.eye_(self.layer.weight)
+        self.mask = nn.Buffer(torch.tensor([0.0, 0.0, 0.0, mask]))
+        self.shift, self.scale = shift, scale
+
+    def forward(self, x):
+        kept = hidden = self.layer(torch.relu(x / self.scale - self.shift))
+        hidden *= 10
+        return kept + self.mask
+
+
+class OfTheBatch(Sideways):
+    def forward(self, x):
+        hidden = self.layer(torch.relu(x / self.scale - self.shift))
+        return hidden - hidden.mean(dim=0) + self.mask
+
+
+@pytest.mark.parametrize("model", [Sideways, OfTheBatch])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"mask": -1e9},
+        {"mask": -math.inf},
+        {"shift": 0.1, "scale": 255},
+        {"mask": -1e6, "scale": 99},
+    ],
+)
+def test_neither_a_mask_nor_the_size_of_pixels_hides_what_is_not_known(model, options):
+    with pytest.raises(NotImplementedError, match=r"than its trace|others of its batch"):
+        layer_bounds(model(**options).eval(), (4,))
+
+
+@pytest.mark.parametrize("factor", [0.7, 0.1, 1 / 3])
+def test_numbers_of_python_have_64_bits(factor):
+    class Times(nn.Module):
+        def forward(self, x):
+            return x * factor
+
+    class Over(nn.Module):
+        def forward(self, x):
+            return x / factor
+
+    assert layer_bounds(Times().eval(), (3,)).bound >= factor
+    assert layer_bounds(Over().eval(), (3,)).bound >= 1 / factor
+
+
+def test_no_lower_bound_is_above_the_upper(generator):
+    images = torch.rand(3, 1, 8, 8, generator=generator)
+    one = nn.Conv2d(1, 1, 1, bias=False).eval()
+    nn.init.ones_(one.weight)
+    assert lipschitz_lower_bound(one, images) == pytest.approx(1)
+    part = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)).eval()
+    assert lipschitz_lower_bound(part, images) <= layer_bounds(part, (1, 8, 8)).bound
+
+    class Identity(nn.Module):
+        def forward(self, x):
+            return 2 * x - torch.relu(x) + torch.relu(-x)
+
+    assert lipschitz_lower_bound(Identity().eval(), 0 * images) == pytest.approx(1)
+
+    class Two(nn.Module):
+        def forward(self, x):
+            return x, x
+
+    with pytest.raises(ValueError, match="does not return one tensor"):
+        lipschitz_lower_bound(Two().eval(), images)

@@ -1,3 +1,4 @@
+import importlib
 import json
 import shutil
 from functools import partial
@@ -6,6 +7,7 @@ from pathlib import Path
 import joblib
 import pytest
 import torch
+from IPython.core.interactiveshell import InteractiveShell
 
 from blindspots import _resumable, run_sweep
 
@@ -219,3 +221,62 @@ def test_the_order_is_that_of_the_settings_also_when_the_last_were_kept(tmp_path
     settings = [{"data": [number]} for number in range(4)]
     run_sweep(total, settings[2:], folder=tmp_path)
     assert run_sweep(total, settings, folder=tmp_path) == [0, 1, 2, 3]
+
+
+GLOBALS = {
+    "a tensor": ("data = torch.ones(3)", "x * data.sum().item()"),
+    "a network": ("data = torch.nn.Linear(1, 1)", "data(torch.ones(1)).item()"),
+    "a partial": ("data = functools.partial(min, 2)", "data(x)"),
+    "in a generator": ("data = 2", "sum(data * v for v in [x])"),
+    "in a lambda": ("def data(v):\n    return v", "list(map(lambda v: data(v), [x]))"),
+}
+
+
+@pytest.mark.parametrize("define, body", GLOBALS.values(), ids=GLOBALS)
+def test_what_a_notebook_may_change_is_refused(tmp_path, define, body):
+    function = in_a_notebook(f"{define}\ndef f(x):\n    return {body}")
+    with pytest.raises(ValueError, match="uses data of a notebook"):
+        run_sweep(function, [{"x": 1}], folder=tmp_path)
+
+
+def in_a_notebook(source):
+    """The function f that these lines define where there is no file."""
+    shell = InteractiveShell.instance()
+    shell.run_cell("import torch, functools")
+    for cell in source.split("\ndef f"):
+        shell.run_cell(cell if cell in source.split("\ndef f")[:1] else f"def f{cell}")
+    return shell.user_ns["f"]
+
+
+def test_another_default_value_is_another_function(tmp_path):
+    for scale in (1, 100):
+        function = in_a_notebook(f"scale = {scale}\ndef f(x, scale=scale):\n    return x * scale")
+        assert run_sweep(function, [{"x": 1}], folder=tmp_path) == [scale]
+    with pytest.raises(ValueError, match="default values of f"):
+        shell_made = in_a_notebook("s = 1\ndef f(x, t=torch.ones(2)):\n    return x")
+        run_sweep(shell_made, [{"x": 1}], folder=tmp_path)
+
+
+@pytest.mark.parametrize("part", ["f", "helper"])
+def test_a_module_that_was_edited_since_is_refused(tmp_path, monkeypatch, part):
+    monkeypatch.syspath_prepend(tmp_path)
+    name, file = f"edited_{part}", tmp_path / f"edited_{part}.py"
+    text = "def helper(x):\n    return x\n\n\ndef f(x):\n    return helper(x) + 0\n"
+    file.write_text(text)
+    module = importlib.import_module(name)
+    file.write_text(f"# moved by a line\n{text}")
+    assert run_sweep(module.f, [{"x": 1}], folder=tmp_path / "kept") == [1]
+    file.write_text(
+        text.replace("return x", "return 9 * x") if part == "helper" else text.replace("+ 0", "+ 8")
+    )
+    with pytest.raises(ValueError, match="was edited after it was imported"):
+        run_sweep(module.f, [{"x": 1}], folder=tmp_path / "kept")
+
+
+def test_nothing_is_a_result_too(tmp_path):
+    def nothing(folder, x):
+        (Path(folder) / f"called-{x}").touch(exist_ok=False)
+
+    setting = [{"folder": str(tmp_path), "x": 1}]
+    for _ in range(2):
+        assert run_sweep(nothing, setting, folder=str(tmp_path / "kept")) == [None]

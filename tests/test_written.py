@@ -93,3 +93,15 @@ def test_what_was_handed_out_is_no_answer(built, name):
     found = written.written_answers(typed, assignment.cells, assignment.questions)
     assert all(re.fullmatch(r"Answer \d+\.", text) for text in found.values())
     assert len(set(found.values())) == len(found)
+
+
+@pytest.mark.parametrize("place", ["instead", "below the mark", "a cell of its own"])
+def test_an_answer_may_repeat_the_question(built, place):
+    assignment = built[1]["finding_blind_spots"]
+    handed = "\n".join(source for _, source in assignment.cells).partition("**Question 2")[2]
+    repeated = [line for line in handed.splitlines()[1:9] if len(line) > 12][:2]
+    text = "\n".join(["Claim:", *repeated, "Proof. Lagrange."])
+    found = written.written_answers(
+        answered(built, text, place), assignment.cells, assignment.questions
+    )
+    assert found["q2"].splitlines() == text.splitlines()

@@ -189,7 +189,11 @@ def state_problem(
     # What a class that is masked out has, such as minus a billion, says nothing of rounding.
     compete = logits.gather(1, targets[:, None]).abs().maximum(logits.amax(dim=1)[:, None].abs())
     sizes = logits.abs()
-    guard = ROUNDING * torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1)
+    # Where pixels are large beside their differences, more cancels than the logits show.
+    cancelling = torch.linalg.vector_norm(gradient * points.detach(), dim=1) / 4
+    guard = ROUNDING * torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1).maximum(
+        cancelling
+    )
     slope = torch.linalg.vector_norm(gradient, dim=1)
     width = (upper - lower).square().mean(dim=1).sqrt()
     unit = width.minimum(WIDE * first_margin / slope / math.sqrt(points.shape[1]))
@@ -240,7 +244,7 @@ def _checked(
     if targets is not None:
         targets = class_numbers(targets, images)
     lower, upper = checked_bounds(images, bounds)
-    weights = next(model.parameters(), images)
+    weights = next(model.parameters(), images) if isinstance(model, nn.Module) else images
     for name, tensor in (("targets", targets), ("the model", weights)):
         if tensor is not None and tensor.device != images.device:
             raise ValueError(
