@@ -1,5 +1,6 @@
 import pytest
 import torch
+from scipy.optimize import linprog
 from torch import nn
 
 from blindspots import affine_minimum, distortion, lbfgs_attack, mlp, predict, trained
@@ -68,6 +69,32 @@ def test_the_nearest_of_all_classes(softmax_regression):
 def test_a_network_with_a_hidden_layer_is_refused(network, test):
     with pytest.raises(ValueError, match=r"not affine.*use nearest_attack"):
         affine_minimum(network, test.images[:5], test.labels[:5])
+
+
+@pytest.mark.parametrize("seed", range(12, 20))
+def test_a_class_is_found_wherever_a_linear_programme_finds_it(seed):
+    """From corners of the box, too."""
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(8, 4)).eval()
+    for parameter in model.parameters():
+        parameter.data = torch.randn(parameter.shape, generator=generator) / 3
+    weight, bias = (p.detach().double() for p in model.parameters())
+    images = torch.rand(16, 2, 2, 2, generator=generator).round()
+    for target in range(4):
+        others = [k for k in range(4) if k != target]
+        margins = torch.cat([weight[others] - weight[target], torch.ones(3, 1)], dim=1)
+        slack = -linprog(
+            [0] * 8 + [-1],
+            A_ub=margins.numpy(),
+            b_ub=(bias[target] - bias[others]).numpy(),
+            bounds=[(0, 1)] * 8 + [(None, None)],
+        ).fun
+        if slack > 1e-4:
+            for image in images:
+                affine_minimum(model, image[None], [target])
+        elif slack < -1e-4:
+            with pytest.raises(ValueError, match="no image within the bounds"):
+                affine_minimum(model, images[:1], [target])
 
 
 def test_an_unreachable_class_is_refused():

@@ -2,8 +2,10 @@
 
 import copy
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
+from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from blindspots.attack._problem import checked_bounds, class_numbers
@@ -120,13 +122,48 @@ def _project(
     normals = weight[rivals] - weight[targets, None]
     offsets = bias[targets, None] - bias[rivals]
     lower, upper = (bound.double().expand_as(points) for bound in bounds)
-    found = project_to_polytope(
-        points,
-        normals,
-        offsets,
-        lower=lower,
-        upper=upper,
-        tolerance=TOLERANCE,
-        max_iterations=MOST_ITERATIONS,
+    minima = torch.full_like(points, torch.inf)
+    multipliers = torch.zeros_like(offsets)
+    for again in (False, True):
+        left = minima.isinf().any(dim=1)
+        # Newton's method may stall at a kink of the dual, as in corners of the box.
+        for row in left.nonzero()[:, 0].tolist() if again else ():
+            fields = points, normals, offsets, lower, upper
+            multipliers[row] = _climb_dual(*(field[row] for field in fields))
+        found = project_to_polytope(
+            points[left],
+            normals[left],
+            offsets[left],
+            lower=lower[left],
+            upper=upper[left],
+            multipliers=multipliers[left],
+            tolerance=TOLERANCE,
+            max_iterations=MOST_ITERATIONS,
+        )
+        minima[left] = torch.where(found.converged[:, None], found.x, torch.inf)
+    return minima
+
+
+def _climb_dual(
+    point: Tensor, normals: Tensor, offsets: Tensor, lower: Tensor, upper: Tensor
+) -> Tensor:
+    """Multipliers near the maximum of the dual, by SciPy, if it has one."""
+
+    def descent(numbers: np.ndarray) -> tuple[float, np.ndarray]:
+        multipliers = torch.from_numpy(numbers).to(point)
+        x = (point - multipliers @ normals).clamp(lower, upper)
+        outside = normals @ x - offsets
+        value = (x - point).square().sum() / 2 + multipliers @ outside
+        return -value.item(), -outside.cpu().numpy()
+
+    start = np.zeros(len(offsets))
+    options = {"maxiter": MOST_ITERATIONS}
+    found = minimize(
+        descent,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, None)] * len(start),
+        options=options,
     )
-    return torch.where(found.converged[:, None], found.x, torch.inf)
+    return torch.from_numpy(found.x).to(point)
