@@ -189,11 +189,10 @@ def state_problem(
     # What a class that is masked out has, such as minus a billion, says nothing of rounding.
     compete = logits.gather(1, targets[:, None]).abs().maximum(logits.amax(dim=1)[:, None].abs())
     sizes = logits.abs()
+    sizes = torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1)
     # Where pixels are large beside their differences, more cancels than the logits show.
     cancelling = torch.linalg.vector_norm(gradient * points.detach(), dim=1) / 4
-    guard = ROUNDING * torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1).maximum(
-        cancelling
-    )
+    guard = ROUNDING * sizes.maximum(cancelling)
     slope = torch.linalg.vector_norm(gradient, dim=1)
     width = (upper - lower).square().mean(dim=1).sqrt()
     unit = width.minimum(WIDE * first_margin / slope / math.sqrt(points.shape[1]))
