@@ -190,8 +190,9 @@ def state_problem(
     compete = logits.gather(1, targets[:, None]).abs().maximum(logits.amax(dim=1)[:, None].abs())
     sizes = logits.abs()
     sizes = torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1)
-    # Where pixels are large beside their differences, more cancels than the logits show.
-    cancelling = torch.linalg.vector_norm(gradient * points.detach(), dim=1) / 4
+    # Where the box lies far from zero, more cancels than the logits show.
+    away = lower.clamp(min=0) + (-upper).clamp(min=0)
+    cancelling = torch.linalg.vector_norm(gradient * away, dim=1) / 4
     guard = ROUNDING * sizes.maximum(cancelling)
     slope = torch.linalg.vector_norm(gradient, dim=1)
     width = (upper - lower).square().mean(dim=1).sqrt()

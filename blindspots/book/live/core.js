@@ -205,15 +205,14 @@ function blindspotsCore(constants) {
     if (target === null) target = argmax(logits.map((v, k) => (k === first ? -Infinity : v)));
     const { value, ahead } = margin(logits, target, isRival);
     if (!(value > 0)) throw new Error(`class ${target} is predicted already: choose another one`);
-    const gradient = down(between(classes, ahead, target)), slope = norm(gradient);
+    const slope = norm(down(between(classes, ahead, target)));
     const compete = Math.max(Math.abs(logits[first]), Math.abs(logits[target]));
     const sizes = Array.from(logits, Math.abs).filter((size) => size <= c.MASK * compete);
-    const cancelling = norm(map2(gradient, image, (g, v) => g * v)) / 4;
     const unit = Math.min(1, (c.WIDE * value) / slope / Math.sqrt(image.length));
     return {
       net, image, target, isRival, classes, slope, unit,
       firstMargin: value,
-      guard: c.ROUNDING * Math.max(...sizes, cancelling),
+      guard: c.ROUNDING * Math.max(...sizes),
       lower: new Float64Array(image.length),
       upper: new Float64Array(image.length).fill(1),
     };
