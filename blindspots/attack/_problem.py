@@ -192,8 +192,8 @@ def state_problem(
     sizes = torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1)
     # Where the box lies far from zero, more cancels than the logits show.
     away = lower.clamp(min=0) + (-upper).clamp(min=0)
-    cancelling = torch.linalg.vector_norm(gradient * away, dim=1) / 4
-    guard = ROUNDING * sizes.maximum(cancelling)
+    cancelling = torch.linalg.vector_norm(gradient * away, dim=1)
+    guard = (ROUNDING * sizes).maximum(4 * torch.finfo(points.dtype).eps * cancelling)
     slope = torch.linalg.vector_norm(gradient, dim=1)
     width = (upper - lower).square().mean(dim=1).sqrt()
     unit = width.minimum(WIDE * first_margin / slope / math.sqrt(points.shape[1]))
