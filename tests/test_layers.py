@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from blindspots import affine_minimum, convnet, mlp
 from blindspots.bounds._rules import times
+from blindspots.bounds._trace import _agree
 from blindspots.bounds.layers import (
     certified_radius,
     layer_bounds,
@@ -482,6 +483,18 @@ class Sideways(nn.Module):
         kept = hidden = self.layer(torch.relu(x / self.scale - self.shift))
         hidden *= 10
         return kept + self.mask
+
+
+def test_rounding_in_one_entry_beside_others_that_are_silent_is_no_difference(generator):
+    """As behind a last ReLU: their spread is nothing to compare with."""
+    one = torch.zeros(3, 5)
+    one[:, 0] = torch.tensor([0.0101, 0.0102, 0.01])
+    other = one.clone()
+    other[:, 0] += 1e-7 * torch.tensor([1.0, -1.0, 1.0])
+    other[0, 1] = 1e-9
+    assert _agree(one, other) and not _agree(one, one + 1e-5)
+    masked = torch.cat([one, torch.full((3, 7), -1e9)], dim=1)
+    assert _agree(masked, masked) and not _agree(masked, masked + 1e-5 * (masked > -1))
 
 
 class OfTheBatch(Sideways):

@@ -19,7 +19,6 @@ IMAGES = 3  # of the example with which a model is asked
 SCALES = 1.0, 255.0  # of its pixels: what is silent for small ones may not be for others
 AGREEMENT = 1e-3  # of results that differ by rounding, as a share of how different images' are
 ROUNDING = 1e-5  # and of the results themselves
-MASK = 1e3  # times as large as most: an output with which a class is excluded
 
 
 class Step(NamedTuple):
@@ -217,6 +216,6 @@ def _agree(one: Tensor, other: Tensor) -> bool:
     one, other = (result.reshape(len(result) if result.ndim else 1, -1) for result in (one, other))
     size = one.abs().nan_to_num().amax(dim=0)
     spread = (one - one[:1]).abs().nan_to_num().amax(dim=0)
-    spread = torch.where(size <= MASK * size.median(), spread, 0).max()
+    spread = torch.where(spread > ROUNDING * size, spread, 0).max()  # what is more than rounding
     equal = (one == other) | (one.isnan() & other.isnan())
     return bool((equal | ((one - other).abs() <= AGREEMENT * spread + ROUNDING * size)).all())
