@@ -105,3 +105,12 @@ def test_an_answer_may_repeat_the_question(built, place):
         answered(built, text, place), assignment.cells, assignment.questions
     )
     assert found["q2"].splitlines() == text.splitlines()
+
+
+def test_short_lines_that_were_moved_are_no_answer(built):
+    questions = built[1]["finding_blind_spots"].questions
+    question = next(q for q in questions if q.rubric is not None)
+    heading = f"**{question.title.splitlines()[0]}**"
+    handed_out = [("markdown", f"A note.\n\n{heading}"), ("markdown", written.MARK)]
+    cells = [("markdown", heading), ("markdown", "Mine."), ("markdown", "A note.")]
+    assert written.written_answers(cells, handed_out, questions)[question.name] == "Mine."
