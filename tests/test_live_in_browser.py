@@ -203,6 +203,9 @@ def lab(tmp_path):
 
 def test_in_jupyterlab(browser, lab):
     page = browser.new_context(viewport={"width": 1200, "height": 1400}).new_page()
+    # On a busy machine Lab may ask for a kernel, or complain of the connection, at any time.
+    accept = page.locator(".jp-Dialog .jp-mod-accept").first
+    page.add_locator_handler(page.locator(".jp-Dialog").first, lambda: accept.click())
     page.goto(f"{lab}/lab/tree/mine.ipynb", timeout=90_000)
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", timeout=90_000)
     cell = page.locator(".jp-Notebook .cm-content").first
