@@ -166,13 +166,14 @@ RIGHT = {
     ),
     "make_ostrich": (
         "def make_ostrich(network, images, ostrich):\n"
-        "    levels = 255 * images  # whole steps against the sign of the gradient\n"
+        "    levels = 255 * images  # whole steps where the gradient is steepest\n"
         "    while network(levels / 255).argmax() != ostrich:\n"
         "        point = (levels / 255).requires_grad_()\n"
         "        logits = network(point)[0]\n"
         "        behind = logits.max() - logits[ostrich]\n"
         "        (slope,) = torch.autograd.grad(behind, point)\n"
-        "        levels = (levels - slope.sign()).clamp(0, 255).round().detach()\n"
+        "        steep = slope.abs() > slope.abs().flatten().quantile(0.75)\n"
+        "        levels = (levels - steep * slope.sign()).clamp(0, 255).round().detach()\n"
         "    return levels / 255"
     ),
     "times_as_long": (
