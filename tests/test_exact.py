@@ -135,6 +135,13 @@ def test_a_constant_in_all_logits_changes_nothing(generator):
     assert (exact - before).abs().max() < 1e-2
 
 
+def test_the_model_may_be_any_function(softmax_regression):
+    model, correct = softmax_regression
+    whole = affine_minimum(model, correct.images, None)
+    found = affine_minimum(lambda x: model(x), correct.images, None)
+    assert torch.allclose(found, whole, atol=1e-5)
+
+
 def test_where_no_other_class_is_in_reach_there_is_no_minimum():
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2)).eval()
     model[1].weight.data = torch.tensor([[2.0] * 4, [1.0] * 4])

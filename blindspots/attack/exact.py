@@ -1,6 +1,7 @@
 """Affine classifiers, for which the attack's problem (section 4.1) can be solved exactly."""
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -83,12 +84,15 @@ def _coefficients(
     model: nn.Module, images: Tensor, bounds: tuple[Tensor, Tensor]
 ) -> tuple[Tensor, Tensor]:
     """The matrix and the constant of the logits, in 64 bits; refuse a model that has none."""
+    exact: Callable[..., object] = model
     with torch.enable_grad():
-        point = images[:1].detach().double().requires_grad_()
-        outputs = classify(_in_64_bits(model), point.clone())[0]
+        point = images[:1].detach()
+        if isinstance(model, nn.Module):  # any other function computes as it was written
+            exact, point = copy.deepcopy(model).double(), point.double()
+        outputs = classify(exact, point.requires_grad_().clone())[0]
         rows = [torch.autograd.grad(output, point, retain_graph=True)[0] for output in outputs]
-    weight = torch.cat(rows).flatten(1)
-    bias = outputs.detach() - weight @ point.detach().flatten()
+    weight = torch.cat(rows).flatten(1).double()
+    bias = outputs.detach().double() - weight @ point.detach().flatten().double()
     # The images, each other's pixels, and all corners of the box towards which a class pulls.
     lower, upper = (bound.clamp(-1e3, 1e3) for bound in bounds)
     corners = [torch.where(row.to(images) > 0, upper[:1], lower[:1]) for row in weight]
@@ -104,10 +108,6 @@ def _coefficients(
             "its linearisation at the first image; use nearest_attack"
         )
     return weight, bias
-
-
-def _in_64_bits(model: nn.Module) -> nn.Module:
-    return copy.deepcopy(model).double()
 
 
 def _project(
