@@ -306,7 +306,6 @@ def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator):
         assert torch.equal(usual.images[done], longer.images[done])
         lost += int((~done).sum())
         failed += int((longer.distortion == torch.inf).sum())
-    print(lost, failed)
     assert lost >= 5 and failed <= lost / 5
 
 

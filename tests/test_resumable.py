@@ -234,27 +234,26 @@ GLOBALS = {
 
 @pytest.mark.parametrize("define, body", GLOBALS.values(), ids=GLOBALS)
 def test_what_a_notebook_may_change_is_refused(tmp_path, define, body):
-    function = in_a_notebook(f"{define}\ndef f(x):\n    return {body}")
+    function = in_a_notebook(define, f"def f(x):\n    return {body}")
     with pytest.raises(ValueError, match="uses data of a notebook"):
         run_sweep(function, [{"x": 1}], folder=tmp_path)
 
 
-def in_a_notebook(source):
-    """The function f that these lines define where there is no file."""
+def in_a_notebook(*cells):
+    """The function f that these cells define where there is no file."""
     shell = InteractiveShell.instance()
-    shell.run_cell("import torch, functools")
-    for cell in source.split("\ndef f"):
-        shell.run_cell(cell if cell in source.split("\ndef f")[:1] else f"def f{cell}")
+    for cell in ("import torch, functools", *cells):
+        shell.run_cell(cell)
     return shell.user_ns["f"]
 
 
 def test_another_default_value_is_another_function(tmp_path):
     for scale in (1, 100):
-        function = in_a_notebook(f"scale = {scale}\ndef f(x, scale=scale):\n    return x * scale")
+        function = in_a_notebook(f"scale = {scale}", "def f(x, scale=scale):\n    return x * scale")
         assert run_sweep(function, [{"x": 1}], folder=tmp_path) == [scale]
+    function = in_a_notebook("def f(x, t=torch.ones(2)):\n    return x")
     with pytest.raises(ValueError, match="default values of f"):
-        shell_made = in_a_notebook("s = 1\ndef f(x, t=torch.ones(2)):\n    return x")
-        run_sweep(shell_made, [{"x": 1}], folder=tmp_path)
+        run_sweep(function, [{"x": 1}], folder=tmp_path)
 
 
 @pytest.mark.parametrize("part", ["f", "helper"])
