@@ -129,7 +129,7 @@ def test_chapter_says_what_it_takes_and_ends_in_a_verdict(chapter):
 
 def test_visible_cells_are_short():
     """At most a fifth of those that a reader sees have more than 15 lines."""
-    hiding = {"remove-cell", "remove-input", "hide-input", "hide-cell"}
+    hiding = {"remove-cell", "hide-input", "hide-cell"}
     cells = [
         cell
         for chapter in CHAPTERS

@@ -45,7 +45,7 @@ KERNEL = {
 REQUIREMENTS = "blindspots[book,imagenet] @ git+https://github.com/blindspots-book/blindspots\n"
 ASIDE = " Its numbers and outputs are those of the build; what you run may differ."
 MOVES = "A figure that moves: run this cell, or see the online page."
-HIDDEN = {"hide-cell", "hide-input", "remove-cell", "remove-input"}
+HIDDEN = {"hide-cell", "hide-input", "remove-cell"}
 SILENT = {"remove-cell", "remove-output"}
 
 EQUATION = re.compile(r"\$\$ \((eq-[\w-]+)\)")
