@@ -135,11 +135,13 @@ def run_sweep(
     """
     _refuse_ambiguous(function)
     folder = Path(folder)
+    settings = list(settings)
     for setting in settings:
-        if json.loads(json.dumps(dict(setting))) != setting:
+        if not isinstance(setting, Mapping) or _written(dict(setting)) != setting:
             raise TypeError(
-                f"results are kept by settings written as JSON, which makes another one of "
-                f"{setting}: use lists in place of tuples, strings as keys, and no NaN"
+                f"results are kept by settings, mappings written as JSON, which makes another one "
+                f"of {setting!r}: use lists in place of tuples, strings as keys, and no tensor, "
+                "path or NaN"
             )
     defaults = function.__defaults__, function.__kwdefaults__
     code = [code_version(), function.__qualname__, _source(function), defaults]
@@ -172,7 +174,7 @@ def _refuse_ambiguous(function: Callable[..., Any]) -> None:
         reason = f"{name} uses {', '.join(used)} of a notebook, which may change"
     elif _is_edited(function):
         reason = f"the file of {name} was edited after it was imported, so reload it first"
-    elif not _is_plain([function.__defaults__, function.__kwdefaults__]):
+    elif _written([function.__defaults__, function.__kwdefaults__]) is None:
         reason = f"the default values of {name} do not show what they hold"
     else:
         return
@@ -238,12 +240,12 @@ def _contents(code: CodeType) -> list[object]:
     return [inner, plain]
 
 
-def _is_plain(value: object) -> bool:
+def _written(value: object) -> Any:
+    """What comes back from JSON; None if it cannot hold the value."""
     try:
-        json.dumps(value, allow_nan=False)
+        return json.loads(json.dumps(value, allow_nan=False))
     except (TypeError, ValueError):
-        return False
-    return True
+        return None
 
 
 def _is_at_home(function: Callable[..., Any]) -> bool:
@@ -273,7 +275,13 @@ def _read(file: Path) -> Any:
 
 def _write(file: Path, setting: Setting, result: Any) -> Any:
     """Give back what reading the file would give."""
-    result = json.loads(json.dumps(result))
+    try:
+        result = json.loads(json.dumps(result))
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"the result of {dict(setting)} cannot be kept ({error}): return numbers, strings, "
+            "lists and dictionaries of them, such as tensor.tolist()"
+        ) from error
     content = {"setting": dict(setting), "result": result, "sha256": _checksum(result)}
     with whole_file(file) as scratch:
         scratch.write_text(json.dumps(content), encoding="utf-8")

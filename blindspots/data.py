@@ -44,6 +44,7 @@ class LabelledImages:
         name: what the set is called in a figure or a sentence.
 
     Raises:
+        TypeError: if the images are not a tensor.
         ValueError: if the shapes, the number of labels or the pixel range are wrong.
 
     >>> data = load_images("digits", split="test")
@@ -56,22 +57,20 @@ class LabelledImages:
     name: str
 
     def __post_init__(self) -> None:
+        refuse_other_than_tensors(self.images)
         if self.images.ndim != 4 or not self.images.is_floating_point():
             raise ValueError(
                 f"images must be floating point of shape (n, c, h, w), got {self.images.dtype} of "
                 f"shape {tuple(self.images.shape)}: convert with .float() / 255, reshape to 4 axes"
             )
-        if self.labels.dtype not in INTEGERS or (self.labels < 0).any():
+        labels = torch.as_tensor(self.labels, device=self.images.device)
+        if labels.dtype not in INTEGERS or (labels < 0).any():
             raise ValueError(
-                f"labels must be integers from 0, got {self.labels.dtype}"
-                f"{', some negative' if self.labels.dtype in INTEGERS else ''}: convert them"
+                f"labels must be integers from 0, got {labels.dtype}"
+                f"{', some negative' if labels.dtype in INTEGERS else ''}: convert them"
             )
-        object.__setattr__(self, "labels", self.labels.long())
-        if self.labels.shape != self.images.shape[:1]:
-            raise ValueError(
-                f"{len(self.images)} images need as many labels, got shape "
-                f"{tuple(self.labels.shape)}: pass one integer per image"
-            )
+        object.__setattr__(self, "labels", class_numbers(labels, len(self.images), name="labels"))
+        object.__setattr__(self, "images", self.images.detach())
         if len(self.images) and not (self.images.min() >= 0 and self.images.max() <= 1):
             raise ValueError(
                 f"pixels must lie in [0, 1], got {self.images.min():.3g} to "
@@ -101,6 +100,9 @@ class LabelledImages:
             images: of the shape of this set's; memory grows with their number times the set's.
             labels: of which class the image that is looked for shall be.
 
+        Raises:
+            ValueError: if the shapes differ, or there is not one label per image.
+
         Returns:
             The L2 distances, infinite where this set has no such image; and the places in it.
 
@@ -108,6 +110,12 @@ class LabelledImages:
         >>> data.nearest(data.images[:2], data.labels[:2])
         (tensor([0., 0.]), tensor([0, 1]))
         """
+        labels = class_numbers(labels, len(images), name="labels").to(self.labels.device)
+        if images.shape[1:] != self.images.shape[1:]:
+            raise ValueError(
+                f"images have shape {tuple(images.shape)}, those of the set "
+                f"{tuple(self.images.shape)}: compare images of one shape"
+            )
         apart = torch.cdist(images.flatten(1), self.images.flatten(1))
         apart[labels[:, None] != self.labels] = torch.inf
         nearest = apart.min(dim=1)
@@ -118,6 +126,61 @@ class LabelledImages:
     def to(self, device: torch.device | str) -> "LabelledImages":
         """Copy images and labels to another device."""
         return LabelledImages(self.images.to(device), self.labels.to(device), self.name)
+
+
+def refuse_other_than_tensors(numbers: object, name: str = "images") -> None:
+    """Refuse arrays and lists.
+
+    Raises:
+        TypeError: if the numbers are not a tensor.
+    """
+    if not isinstance(numbers, Tensor):
+        raise TypeError(
+            f"{name} must be a tensor, got {type(numbers).__name__}: convert them with "
+            "torch.as_tensor"
+        )
+
+
+def refuse_other_than_floats(numbers: object, name: str = "images") -> None:
+    """Refuse arrays, lists and integers.
+
+    Raises:
+        TypeError: if the numbers are not a tensor of floating point numbers.
+    """
+    refuse_other_than_tensors(numbers, name)
+    if isinstance(numbers, Tensor) and not numbers.is_floating_point():
+        raise TypeError(
+            f"{name} must be floating point, got {numbers.dtype}: convert them with .float(), and "
+            "pixels of 0..255 with .float() / 255"
+        )
+
+
+def class_numbers(
+    labels: Any, count: int | None = None, *, classes: int | None = None, name: str = "targets"
+) -> Int[Tensor, "n"]:
+    """Take a list of class numbers, or a tensor of any integers, as one of 64 bits.
+
+    Raises:
+        TypeError: if they are not integers.
+        ValueError: if there are not as many as there should be, or some are not among the classes.
+    """
+    try:
+        numbers = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be class numbers, got {labels!r}: pass a tensor") from error
+    if numbers.dtype not in INTEGERS:
+        raise TypeError(f"{name} must be int64 class numbers, got {numbers.dtype}: convert them")
+    if numbers.ndim != 1 or len(numbers) != (len(numbers) if count is None else count):
+        raise ValueError(
+            f"{'images' if count is None else f'{count} images'} need as many {name}, got shape "
+            f"{tuple(numbers.shape)}: pass one class per image"
+        )
+    if classes is not None and ((numbers < 0) | (numbers >= classes)).any():
+        raise ValueError(
+            f"{name} lie in {int(numbers.min())}..{int(numbers.max())}, outside 0..{classes - 1}; "
+            f"the model has classes 0..{classes - 1}: choose {name} among them"
+        )
+    return numbers.long()
 
 
 def load_images(name: Source = "auto", *, split: Split) -> LabelledImages:

@@ -19,6 +19,9 @@ def haar_basis(
         d: dimension, at least 1.
         generator: source of the basis, which is made on its device.
         dtype: of the basis; the default of PyTorch if not given.
+
+    Raises:
+        ValueError: if the dimension is not positive.
     """
     return haar_bases(1, d, generator, dtype)[0]
 
@@ -27,6 +30,8 @@ def haar_bases(
     number: int, d: int, generator: torch.Generator | None, dtype: torch.dtype | None
 ) -> Float[Tensor, "number d d"]:
     """Draw a number of bases, each as `haar_basis` would."""
+    if d < 1:
+        raise ValueError(f"a basis needs at least one dimension, got {d}")
     device = "cpu" if generator is None else generator.device
     # One draw per basis, so that the bases do not depend on how many are drawn at once.
     draws = [
@@ -84,15 +89,15 @@ def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float
         The matrix; features are whitened by `features @ matrix`.
 
     Raises:
-        ValueError: if the features are integers, or linearly dependent, so that there is no such
+        TypeError: if the features are not a tensor of 32- or 64-bit numbers.
+        ValueError: if they are not a finite matrix, or linearly dependent, so that there is no such
             matrix.
 
     >>> features = torch.randn(100, 3, generator=torch.Generator().manual_seed(0)).cumsum(dim=1)
     >>> torch.allclose((features @ whitening(features)).T.cov(), torch.eye(3), atol=1e-5)
     True
     """
-    if not features.is_floating_point():
-        raise ValueError(f"features must be floating point, got {features.dtype}: convert them")
+    refuse_other_than_features(features)
     variances, principal = torch.linalg.eigh(features.double().mT.cov())
     # Rounding to 32 bits leaves variances of 1e-14 of the largest where there should be none.
     if not variances[0] > 1e-12 * variances[-1]:
@@ -102,6 +107,27 @@ def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float
             "or take more images"
         )
     return ((principal * variances ** (-strength / 2)) @ principal.mT).to(features.dtype)
+
+
+def refuse_other_than_features(features: object) -> None:
+    """Refuse what is not a matrix of activations, one row for each of two or more images.
+
+    Raises:
+        TypeError: if the features are not a tensor of 32- or 64-bit numbers.
+        ValueError: if they have another shape, or are not finite.
+    """
+    kind = features.dtype if isinstance(features, Tensor) else type(features).__name__
+    if not isinstance(features, Tensor) or kind not in (torch.float32, torch.float64):
+        raise TypeError(
+            f"features must be a tensor of float32 or float64, got {kind}: convert them"
+        )
+    if features.ndim != 2 or len(features) < 2 or not features.shape[1]:
+        raise ValueError(
+            f"features must be a matrix with a row for each of two or more images, got shape "
+            f"{tuple(features.shape)}: flatten what a layer gives with .flatten(1)"
+        )
+    if not features.isfinite().all():
+        raise ValueError("features must be finite, but contain NaN or infinity: leave these out")
 
 
 def aligned_directions(

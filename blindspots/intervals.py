@@ -34,8 +34,7 @@ def wilson_interval(error: float | Float[Tensor, "*shape"], count: int) -> Inter
     share = torch.as_tensor(error, dtype=torch.float64)
     if count < 1 or not ((share >= 0) & (share <= 1)).all():
         raise ValueError(
-            f"need shares in [0, 1] of at least one image, got {share.min():g} to "
-            f"{share.max():g} of {count}"
+            f"need shares in [0, 1] of at least one image, got {_range(share)} of {count}"
         )
     z2 = float(special.ndtri((1 + CONFIDENCE) / 2)) ** 2 / count
     middle = (share + z2 / 2) / (1 + z2)
@@ -58,7 +57,8 @@ def seed_interval(
         Lower and upper ends, of the shape of one run.
 
     Raises:
-        ValueError: if there are fewer than two runs, or the confidence is out of its range.
+        ValueError: if there are fewer than two runs, one is not finite, or the confidence is out of
+            its range.
 
     >>> import torch
     >>> low, high = seed_interval(torch.tensor([0.1, 0.2, 0.3]))
@@ -67,9 +67,13 @@ def seed_interval(
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie strictly between 0 and 1, got {confidence}")
-    if (number := len(runs)) < 2:
-        raise ValueError(f"need at least two runs to see their spread, got {number}")
-    runs = runs.double()
+    runs = torch.as_tensor(runs, dtype=torch.float64)
+    number = len(runs) if runs.ndim else 1
+    if number < 2 or not runs.isfinite().all():
+        raise ValueError(
+            f"need at least two runs to see their spread, all of them finite, got {number} of "
+            f"{_range(runs)}"
+        )
     t = float(special.stdtrit(number - 1, (1 + confidence) / 2))
     half = t * runs.std(dim=0) * (1 / number + new_run) ** 0.5
     return runs.mean(dim=0) - half, runs.mean(dim=0) + half
@@ -175,3 +179,7 @@ def share_bound(shares: Float[Tensor, "n"]) -> float:
         else:
             high = middle
     return high
+
+
+def _range(numbers: Tensor) -> str:
+    return f"{numbers.min():g} to {numbers.max():g}" if numbers.numel() else "none"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise, product
 from typing import Any, TypeVar
 
@@ -9,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from blindspots.data import LabelledImages
+from blindspots.data import LabelledImages, class_numbers, refuse_other_than_tensors
 
 Layer = TypeVar("Layer", nn.Linear, nn.Conv2d)
 WIDTHS, RIDGES = (0.25, 0.5, 1.0, 2.0), (0.001, 0.01, 0.1)  # of kernel machines to choose from
@@ -98,12 +99,12 @@ class KernelMachine(nn.Module):
     def __init__(self, data: LabelledImages, *, width: float = 1.0, ridge: float = 0.01) -> None:
         super().__init__()
         self.options = {"width": width, "ridge": ridge}
-        self.points = data.images.flatten(1)
-        self.width = width * torch.cdist(self.points, self.points[:500]).median()
+        self.points = nn.Buffer(data.images.flatten(1))
+        self.width = nn.Buffer(width * torch.cdist(self.points, self.points[:500]).median())
         gram = self.kernel(data.images).double()  # a small ridge is lost in 32 bits
         gram.diagonal().add_(ridge)
         wanted = nn.functional.one_hot(data.labels).double()
-        self.weights = torch.linalg.solve(gram, wanted).to(self.points.dtype)
+        self.weights = nn.Buffer(torch.linalg.solve(gram, wanted).to(self.points.dtype))
         self.eval()
 
     @classmethod
@@ -136,12 +137,19 @@ def evaluate(
     It is given a copy of them, so that steps in place do not change what the caller has.
 
     Raises:
-        ValueError: if the model is in training mode, or normalises by the statistics of a batch.
+        ValueError: if the model is in training mode, normalises by the statistics of a batch,
+            cannot take the images, or does not return one tensor with a row per image.
     """
     refuse_moving(function)
     refuse_other_than_tensors(images)
     with torch.no_grad():
-        return torch.cat([function(batch.clone()) for batch in images.split(batch_size)])
+        parts = [_call(function, batch.clone()) for batch in images.split(batch_size)]
+    if sum(part.shape[0] if part.ndim else 0 for part in parts) != len(images):
+        raise ValueError(
+            f"the model returned shape {tuple(parts[0].shape)} for {min(batch_size, len(images))} "
+            "images: it must return one row per image"
+        )
+    return torch.cat(parts)
 
 
 def predict(
@@ -160,19 +168,6 @@ def predict(
         return torch.cat([classify(model, batch.clone()).argmax(dim=1) for batch in batches])
 
 
-def refuse_other_than_tensors(images: object) -> None:
-    """Refuse arrays and lists.
-
-    Raises:
-        TypeError: if the images are not a tensor.
-    """
-    if not isinstance(images, Tensor):
-        raise TypeError(
-            f"images must be a tensor, got {type(images).__name__}: convert them with "
-            "torch.as_tensor"
-        )
-
-
 def classify(
     model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"]
 ) -> Float[Tensor, "n k"]:
@@ -184,20 +179,7 @@ def classify(
     Raises:
         ValueError: if the model cannot take the images, or returns anything else.
     """
-    try:
-        logits = model(images)
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise ValueError(
-            f"the model does not take images of shape {tuple(images.shape)} ({error}): pass a "
-            "batch of the size that it was made for; a single image is images[None]"
-        ) from error
-    if not isinstance(logits, Tensor):
-        raise ValueError(
-            f"the model returns {type(logits).__name__}, not a tensor of logits: wrap it in a "
-            "function or module that returns the logits alone"
-        )
+    logits = _call(model, images)
     if logits.shape[:1] != images.shape[:1] or logits.ndim != 2 or logits.shape[1] < 2:
         raise ValueError(
             f"the model returned shape {tuple(logits.shape)} for {len(images)} images: it must "
@@ -208,6 +190,25 @@ def classify(
     if logits.isnan().any():
         raise ValueError("the model returned NaN: check its weights and the images")
     return logits
+
+
+def _call(function: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    try:
+        outputs = function(images)
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise ValueError(
+            f"the model does not take {images.dtype} images of shape {tuple(images.shape)} "
+            f"({error}): pass a batch of the size and type that it was made for; a single image is "
+            "images[None]"
+        ) from error
+    if not isinstance(outputs, Tensor):
+        raise ValueError(
+            f"the model returns {type(outputs).__name__}, not a tensor of logits: wrap it in a "
+            "function or module that returns the logits alone"
+        )
+    return outputs
 
 
 def margin(
@@ -229,7 +230,8 @@ def error_rate(
     """Compute the share of images, in [0, 1], whose predicted class is not their label.
 
     Raises:
-        ValueError: if there are no images, or not one label per image.
+        TypeError: if the labels are not integers.
+        ValueError: if there are no images, not one label per image, or one that the model has not.
     """
     labels = torch.as_tensor(labels)
     if len(images) == 0 or labels.shape != images.shape[:1]:
@@ -237,9 +239,10 @@ def error_rate(
             f"{len(images)} images and labels of shape {tuple(labels.shape)} give no error rate: "
             "pass at least one image and one label for each"
         )
-    if labels.is_floating_point() or labels.dtype == torch.bool:
-        raise TypeError(f"labels must be class numbers, got {labels.dtype}: convert them")
-    return (predict(model, images) != labels.to(images.device)).double().mean().item()
+    refuse_moving(model)
+    logits = evaluate(partial(classify, model), images)
+    labels = class_numbers(labels, classes=logits.shape[1], name="labels").to(logits.device)
+    return (logits.argmax(dim=1) != labels).double().mean().item()
 
 
 def correctly_classified(model: Callable[[Tensor], Tensor], data: LabelledImages) -> LabelledImages:
@@ -264,7 +267,7 @@ class TransferMatrix:
 
 def transfer_matrix(
     receivers: Mapping[str, Callable[[Tensor], Tensor]],
-    sets: Mapping[str, tuple[Tensor, Tensor]],
+    sets: Mapping[str, tuple[Tensor, Tensor] | LabelledImages],
 ) -> TransferMatrix:
     """Show every set of images to every receiver and count what is misread (Tables 2 and 4).
 
@@ -274,7 +277,8 @@ def transfer_matrix(
     Args:
         receivers: networks, or other functions from images to one score per class, by name.
         sets: images and their true labels, by the network that the images were made for (or by
-            the kind of noise). They need not lie in [0, 1]: the paper's noise does not.
+            the kind of noise); labelled images or pairs. They need not lie in [0, 1]: the
+            paper's noise does not.
 
     Raises:
         ValueError: if there is no receiver, no set, no image in a set, or not one label for each.
@@ -289,9 +293,10 @@ def transfer_matrix(
             f"need at least one receiver and one set of images, got {len(receivers)} receivers "
             f"and {len(sets)} sets"
         )
+    pairs = [(s.images, s.labels) if isinstance(s, LabelledImages) else s for s in sets.values()]
     error = [
         [error_rate(receiver, images, labels) for receiver in receivers.values()]
-        for images, labels in sets.values()
+        for images, labels in pairs
     ]
     return TransferMatrix(torch.tensor(error, dtype=torch.float64), tuple(sets), tuple(receivers))
 

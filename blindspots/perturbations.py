@@ -5,6 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from blindspots.data import refuse_other_than_floats
+
 # Of every pixel: numbers, or tensors that broadcast to the images, such as one per channel.
 Bounds = tuple[float | Tensor, float | Tensor]
 
@@ -19,11 +21,14 @@ def distortion(
     (mean) or under one root over all pixels of all images (pooled) is not said.
 
     Raises:
+        TypeError: if the images are not floating point.
         ValueError: if the shapes differ.
 
     >>> distortion(torch.zeros(1, 4), torch.tensor([[0.0, 0.0, 0.0, 0.5]]))
     tensor([0.2500])
     """
+    refuse_other_than_floats(original)
+    refuse_other_than_floats(perturbed, "perturbed images")
     if original.shape != perturbed.shape:
         raise ValueError(
             f"the originals have shape {tuple(original.shape)} and the perturbed images "
@@ -56,9 +61,9 @@ def rescale_perturbation(
         ValueError: if an image is not perturbed at all, the shapes differ or `to` is negative.
     """
     present = distortion(original, perturbed)
-    if not (present > 0).all():
+    if (lost := ~(present > 0)).any():
         raise ValueError(
-            f"image {int((present <= 0).nonzero()[0])} is not perturbed and has no direction to "
+            f"image {int(lost.nonzero()[0])} is not perturbed and has no direction to "
             "rescale: leave such images out"
         )
     factor = _per_image("to", to, original) / _per_image("distortion", present, original)
@@ -84,8 +89,10 @@ def add_gaussian_noise(
         generator: source of the noise; it may be on another device than the images.
 
     Raises:
+        TypeError: if the images are not floating point.
         ValueError: if a standard deviation is negative or there is not one per image.
     """
+    refuse_other_than_floats(images)
     noise = torch.randn(
         images.shape, generator=generator, device=generator.device, dtype=images.dtype
     )
@@ -156,6 +163,7 @@ def structural_similarity(
         One number per pair, at most 1.
 
     Raises:
+        TypeError: if the images are not floating point.
         ValueError: if the shapes differ, or the images are smaller than a window.
 
     References:
@@ -167,6 +175,8 @@ def structural_similarity(
     tensor([1., 1.])
     """
     window, (c1, c2) = 7, (0.01**2, 0.03**2)
+    refuse_other_than_floats(images)
+    refuse_other_than_floats(others, "the other images")
     if images.shape != others.shape or images.ndim != 4 or min(images.shape[2:]) < window:
         raise ValueError(
             f"need images (n, channels, height, width) of equal shapes, at least {window} pixels "

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm.auto import trange
 
-from blindspots.data import LabelledImages
-from blindspots.networks import make_layer
+from blindspots.data import LabelledImages, class_numbers
+from blindspots.networks import classify, make_layer
 
 Convention = Literal["half_squared_norm", "printed"]
 Attack = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -67,6 +67,7 @@ def weight_decay_loss(
     return torch.stack(terms).sum()
 
 
+@torch.enable_grad()
 def fit(
     model: nn.Module,
     data: LabelledImages,
@@ -94,10 +95,16 @@ def fit(
         generator: source of the order of the images. One seed gives the same bits on a CPU, with
             the same number of threads.
         progress: show a progress bar.
+
+    Raises:
+        ValueError: if there is nothing to learn: no images, no steps, no image per batch, no
+            parameter that requires a gradient; or the model does not fit the images and labels.
     """
+    _refuse_futile(model, data)
 
     def loss(step: int, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(model(images), labels) + weight_decay_loss(model, weight_decay)
+        logits = model(images) if step else _first_logits(model, images, data)
+        return F.cross_entropy(logits, labels) + weight_decay_loss(model, weight_decay)
 
     model.train()
     batches = _batches(data, batch_size, generator)
@@ -105,6 +112,7 @@ def fit(
     model.eval()
 
 
+@torch.enable_grad()
 def fit_with_adversaries(
     model: nn.Sequential,
     data: LabelledImages,
@@ -153,8 +161,10 @@ def fit_with_adversaries(
         generator: source of all that is random here; the attack has to bring its own.
 
     Raises:
-        ValueError: if a depth is not below the last layer, or a pool is smaller than what is drawn.
+        ValueError: if a depth is not below the last layer, or a pool is smaller than what is drawn;
+            and as `fit`.
     """
+    _refuse_futile(model, data)
     if not depths or not all(0 <= depth < len(model) for depth in depths):
         raise ValueError(
             f"depths must be numbers of layers from 0 to {len(model) - 1}, got {tuple(depths)}"
@@ -196,7 +206,8 @@ def fit_with_adversaries(
             basis, truth = data.images[members], data.labels[members]
         found = _features(model, depth, basis) + moved
         model.train()
-        logits = torch.cat([model(images), model[depth:](found)])
+        logits = model(images) if step else _first_logits(model, images, data)
+        logits = torch.cat([logits, model[depth:](found)])
         entropy = F.cross_entropy(logits, torch.cat([labels, truth]))
         return entropy + weight_decay_loss(model, weight_decay)
 
@@ -205,6 +216,7 @@ def fit_with_adversaries(
     model.eval()
 
 
+@torch.enable_grad()
 def fit_to_convergence(
     model: nn.Module,
     data: LabelledImages,
@@ -229,7 +241,11 @@ def fit_to_convergence(
 
     Returns:
         The largest entry of the gradient at the end, zero at a minimum.
+
+    Raises:
+        ValueError: as `fit`.
     """
+    _refuse_futile(model, data)
     per_call = 10
     optimizer = torch.optim.LBFGS(
         model.parameters(),
@@ -248,6 +264,7 @@ def fit_to_convergence(
         return loss
 
     model.train()
+    _first_logits(model, data.images[:1], data)
     previous = math.inf
     for _ in trange(math.ceil(max_iterations / per_call), disable=not progress, leave=False):
         loss = optimizer.step(closure).item()
@@ -260,6 +277,7 @@ def fit_to_convergence(
     return max(gradient.abs().max().item() for gradient in gradients)
 
 
+@torch.enable_grad()
 def fit_sparse_autoencoder(
     encoder: nn.Linear,
     data: LabelledImages,
@@ -287,7 +305,7 @@ def fit_sparse_autoencoder(
         generator: source of the order of the images and of the decoder's initial weights.
 
     Raises:
-        ValueError: if the sparsity is not in (0, 1).
+        ValueError: if the sparsity is not in (0, 1), or there are no images or steps.
     """
     if not 0 < sparsity < 1:
         raise ValueError(f"sparsity must lie strictly between 0 and 1, got {sparsity}")
@@ -312,6 +330,24 @@ def fit_sparse_autoencoder(
     _adam(parameters, loss, batches, steps, learning_rate, progress)
 
 
+def _refuse_futile(model: nn.Module, data: LabelledImages) -> None:
+    """Refuse a training without an end, or without an effect."""
+    if not len(data):
+        raise ValueError("there are no images to learn from: pass a training set")
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ValueError(
+            "no parameter of the model requires a gradient, so nothing can be learnt: call "
+            "model.requires_grad_() first"
+        )
+
+
+def _first_logits(model: nn.Module, images: Tensor, data: LabelledImages) -> Tensor:
+    """The logits of the first batch; refuse a model that does not fit the images and labels."""
+    logits = classify(model, images)
+    class_numbers(data.labels, classes=logits.shape[1], name="labels")
+    return logits
+
+
 def _features(model: nn.Sequential, depth: int, images: Tensor) -> Tensor:
     """What goes into the layers above the depth."""
     with torch.no_grad():
@@ -329,6 +365,11 @@ def _batches(
     data: LabelledImages, batch_size: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Random batches without end; every image is used once before any is used again."""
+    if not len(data) or batch_size < 1:
+        raise ValueError(
+            f"there are no batches of {batch_size} out of {len(data)} images: pass images, and at "
+            "least one per batch"
+        )
     order = torch.empty(0, dtype=torch.long, device=generator.device)
     while True:
         while len(order) < batch_size:
@@ -347,6 +388,8 @@ def _adam(
     progress: bool,
 ) -> None:
     """Lower the loss, a function of step, images and labels, by Adam; the rate follows a cosine."""
+    if steps < 1:
+        raise ValueError(f"need at least one step to learn, got {steps}")
     optimizer = torch.optim.Adam(parameters, lr=learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in trange(steps, disable=not progress, leave=False):

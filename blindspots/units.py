@@ -9,7 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from tqdm.auto import trange
 
-from blindspots.directions import haar_bases
+from blindspots.data import class_numbers, refuse_other_than_floats
+from blindspots.directions import haar_bases, refuse_other_than_features
 
 # Activations sorted at once; on a GPU, 999 rotations of 100 units on 10,000 images.
 SORTED_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
@@ -40,8 +41,15 @@ def participation_ratio(features: Float[Tensor, "n d"]) -> float:
     """Count the dimensions that the features fill, from 1 to d: (sum of l)^2 / sum of l^2.
 
     The l are the variances along the principal directions.
+
+    Raises:
+        TypeError: if the features are not a tensor of 32- or 64-bit numbers.
+        ValueError: if they are not a finite matrix, or the same for all images.
     """
+    refuse_other_than_features(features)
     variances = torch.linalg.eigvalsh(features.double().mT.cov())
+    if not variances.sum() > 0:
+        raise ValueError("the features of all images are equal and fill no dimension")
     return (variances.sum().square() / variances.square().sum()).item()
 
 
@@ -62,8 +70,10 @@ def top_images(
         Indices of images.
 
     Raises:
+        TypeError: if the features are not a tensor of 32- or 64-bit numbers.
         ValueError: if k is out of its range, the shapes do not match, or a feature is not finite.
     """
+    refuse_other_than_features(features)
     n, d = features.shape
     if not 1 <= k <= n:
         raise ValueError(f"k must lie between 1 and the number of images, {n}, got {k}")
@@ -71,9 +81,7 @@ def top_images(
         raise ValueError(
             f"directions of {d} features must have {d} rows, got shape {tuple(directions.shape)}"
         )
-    if not features.isfinite().all():
-        raise ValueError("features contain NaN or infinity: leave these images or units out")
-    return (directions.mT @ features.mT).topk(k).indices
+    return (directions.to(features).mT @ features.mT).topk(k).indices
 
 
 def label_agreement(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Float[Tensor, "*b m"]:
@@ -86,12 +94,14 @@ def label_agreement(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Flo
         top: indices, as `top_images` returns them; at least two per direction.
 
     Raises:
-        ValueError: if there are no pairs.
+        TypeError: if the labels are not integers.
+        ValueError: if there are no pairs, or fewer labels than images.
 
     >>> label_agreement(torch.tensor([0, 0, 0, 1]), torch.tensor([[0, 1, 3], [0, 1, 2]]))
     tensor([0.3333, 1.0000])
     """
     k = _pairs(top)
+    labels = _labels(labels, top)
     chosen = labels[top]
     counts = torch.zeros(*top.shape[:-1], int(labels.max()) + 1, device=labels.device)
     counts.scatter_add_(-1, chosen, torch.ones_like(chosen, dtype=counts.dtype))
@@ -111,13 +121,16 @@ def pixel_compactness(
         top: indices, as `top_images` returns them; at least two per direction.
 
     Raises:
+        TypeError: if the images are not floating point.
         ValueError: if there are no pairs, or all images are equal.
     """
     k = _pairs(top)
+    refuse_other_than_floats(images)
+    _refuse_others(top, len(images))
     pixels = images.flatten(1) - images.flatten(1).mean(dim=0)
     squares = pixels.square().sum(dim=1)
     scatter = squares.sum() / (len(pixels) - 1)
-    if not scatter > 0:
+    if (images == images[:1]).all():
         raise ValueError("all images are equal, so none are more alike: pass different images")
     centers = torch.cat(
         [
@@ -142,10 +155,15 @@ def count_detectors(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Int
     Returns:
         One count per basis.
 
+    Raises:
+        TypeError: if the labels are not integers.
+        ValueError: if there are fewer labels than images.
+
     >>> top = torch.tensor([[0, 1], [1, 0], [2, 3]])
     >>> count_detectors(torch.tensor([0, 0, 1, 1, 2]), top).item()
     2
     """
+    labels = _labels(labels, top)
     chosen = labels[top]
     found, _ = chosen.mode(dim=-1)
     enough = (chosen == found[..., None]).sum(dim=-1) >= 0.5 * top.shape[-1]
@@ -184,7 +202,11 @@ def basis_test(
         generator: source of the random bases.
         progress: show a progress bar.
 
+    Where images tie for the last places among the top ones, as those at which a ReLU unit is
+    silent do, chance decides, so that their order does not.
+
     Raises:
+        TypeError: if the features are not a tensor of 32- or 64-bit numbers.
         ValueError: if units are dead, features not finite, or k or rotations out of range.
     """
     return basis_tests(
@@ -212,18 +234,17 @@ def basis_tests(
 
     A score of fewer images is one of `top[..., :fewer]`: the farthest come first.
     """
+    refuse_other_than_features(features)
     n, d = features.shape
     if rotations < 1:
         raise ValueError(f"need at least one random basis to compare with, got {rotations}")
-    if not features.isfinite().all():
-        raise ValueError("features must be finite, but some are NaN or infinite")
     if dead := int((features == features[0]).all(dim=0).sum()):
         raise ValueError(
             f"{dead} of {d} units are dead (the same on all images) and have no top images: "
             "drop them (features[:, features.std(dim=0) > 0])"
         )
     frame = torch.eye(d).to(features) if directions is None else directions
-    top = top_images(features, frame, k=k)
+    top = _fairly(features, frame, k, generator)
     natural = {name: coherence(top) for name, coherence in coherences.items()}
     at_once = max(1, SORTED_AT_ONCE.get(features.device.type, 2**24) // (n * frame.shape[1]))
     scores = []
@@ -246,6 +267,37 @@ def _compare(natural: Tensor, rotated: Tensor) -> BasisTest:
     below, upto = (torch.searchsorted(ordered, natural, side=side) for side in ("left", "right"))
     superiority = ((below + upto) / (2 * len(ordered))).double().mean().item()
     return BasisTest(natural, rotated, pvalue, superiority)
+
+
+def _fairly(
+    features: Tensor, directions: Tensor, k: int, generator: torch.Generator | None
+) -> Tensor:
+    """The top images; where any tie for the last places, those of images in random orders."""
+    top = top_images(features, directions, k=k)
+    values = directions.to(features).mT @ features.mT
+    if not ((values >= values.gather(1, top[:, -1:])).sum(dim=1) > k).any():
+        return top
+    device = "cpu" if generator is None else generator.device
+    # An order for each direction: with one for all, they would share the images that tie.
+    orders = torch.rand(values.shape, generator=generator, device=device).argsort(dim=1)
+    orders = orders.to(values.device)
+    return orders.gather(1, values.gather(1, orders).topk(k).indices)
+
+
+def _labels(labels: Tensor, top: Tensor) -> Tensor:
+    numbers = class_numbers(labels, name="labels").to(top.device)
+    if (numbers < 0).any():
+        raise ValueError(f"labels must not be negative, got {int(numbers.min())}: use 0, 1, 2, ...")
+    _refuse_others(top, len(numbers))
+    return numbers
+
+
+def _refuse_others(top: Tensor, count: int) -> None:
+    if top.numel() and (int(top.min()) < 0 or int(top.max()) >= count):
+        raise ValueError(
+            f"top names images {int(top.min())} to {int(top.max())}, but there are {count}: pass "
+            "what belongs to all images of the features"
+        )
 
 
 def _pairs(top: Tensor) -> int:

@@ -181,5 +181,5 @@ def test_bounds_that_do_not_fit_are_refused():
         nearest_attack(model, images, targets, bounds=(torch.zeros(5), torch.ones(5)))
     with pytest.raises(ValueError, match="must be below the upper"):
         nearest_attack(
-            model, images, targets, bounds=(0.0, torch.tensor([1.0, 1, 0]).view(3, 1, 1))
+            model, images, targets, bounds=(0.0, torch.tensor([1.0, 1, -1]).view(3, 1, 1))
         )

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,21 +13,45 @@ from torch.utils.data import DataLoader
 
 from blindspots import (
     LabelledImages,
+    add_gaussian_noise,
     affine_minimum,
+    basis_test,
     certified_radius,
+    conv_norm,
     correctly_classified,
+    dense_norm,
+    distortion,
     error_rate,
+    evaluate,
+    fit,
+    fit_to_convergence,
+    haar_basis,
+    label_agreement,
+    layer_bounds,
     lbfgs_attack,
+    lipschitz_lower_bound,
     load_images,
     mlp,
     nearest_attack,
+    pair_bounds,
+    pixel_compactness,
     predict,
+    random_targets,
+    rescale_perturbation,
+    run_sweep,
+    seed_interval,
+    top_images,
     trained,
     transfer_matrix,
+    whitening,
+    wilson_interval,
     zoo,
 )
 from blindspots.attack.adversaries import pgd
-from blindspots.bounds.layers import lipschitz_lower_bound
+from blindspots.networks import KernelMachine
+from blindspots.perturbations import structural_similarity
+from blindspots.training import fit_sparse_autoencoder
+from blindspots.units import count_detectors, participation_ratio
 
 SEEDED = torch.Generator().manual_seed(0)  # or it would depend on what was collected before
 IMAGES = 0.2 + 0.6 * torch.rand(4, 1, 2, 2, generator=SEEDED)
@@ -272,3 +297,334 @@ def test_pgd_needs_no_gradients_to_be_on(network, test):
     with torch.no_grad():
         off = pgd(network, images, labels, size=0.1, steps=2)
     assert torch.equal(off, pgd(network, images, labels, size=0.1, steps=2))
+
+
+FEATURES = torch.randn(50, 6, generator=SEEDED)
+KINDS = torch.arange(50) % 3
+TOP = top_images(FEATURES, torch.eye(6), k=4)
+PLAIN = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))  # for training
+KERNEL = torch.ones(2, 1, 3, 3)
+
+
+def learn(model=PLAIN, data=DATA, function=fit, **options):
+    """On a copy, as training changes a model."""
+    if function is fit:
+        options = {"steps": 2, "generator": SEEDED} | options
+    return function(copy.deepcopy(model), data, weight_decay=[0.0], **options)
+
+
+def bytes_of(images):
+    return (255 * images).byte()
+
+
+class Keeps(nn.Module):
+    """Holds on to what it computed."""
+
+    def forward(self, x):
+        self.seen = MODEL(x)
+        return self.seen
+
+
+def keeping():
+    model = Keeps().eval()
+    model(IMAGES)
+    return model
+
+
+def gives(result):
+    """A function of the top level, as sweeps want it."""
+    return torch.ones(2) if result == "tensor" else np.float32(1)
+
+
+# What people pass by mistake; the error; words of the remedy.
+MISTAKES = {
+    "distortion of bytes": (
+        lambda: distortion(bytes_of(IMAGES), bytes_of(IMAGES)),
+        TypeError,
+        r"floating point, got torch.uint8: .*\.float\(\) / 255",
+    ),
+    "distortion of arrays": (
+        lambda: distortion(IMAGES.numpy(), IMAGES.numpy()),
+        TypeError,
+        "torch.as_tensor",
+    ),
+    "noise for bytes": (
+        lambda: add_gaussian_noise(bytes_of(IMAGES), standard_deviation=1, generator=SEEDED),
+        TypeError,
+        "convert them",
+    ),
+    "rescaling to NaN": (
+        lambda: rescale_perturbation(IMAGES, IMAGES * torch.nan, to=0.1),
+        ValueError,
+        "image 0 is not perturbed",
+    ),
+    "similarity of lists": (
+        lambda: structural_similarity(IMAGES.tolist(), IMAGES),
+        TypeError,
+        "torch.as_tensor",
+    ),
+    "labels that are numbers": (
+        lambda: label_agreement(KINDS.float(), TOP),
+        TypeError,
+        "labels must be int64 class numbers",
+    ),
+    "labels that are masks": (
+        lambda: count_detectors(KINDS == 1, TOP),
+        TypeError,
+        "labels must be int64 class numbers",
+    ),
+    "negative labels": (lambda: label_agreement(KINDS - 1, TOP), ValueError, "not be negative"),
+    "labels of other images": (
+        lambda: count_detectors(KINDS[:20], TOP),
+        ValueError,
+        "but there are 20: pass what belongs to all",
+    ),
+    "pixels of other images": (
+        lambda: pixel_compactness(IMAGES, torch.tensor([[0, 9]])),
+        ValueError,
+        "top names images 0 to 9",
+    ),
+    "equal images": (
+        lambda: pixel_compactness(torch.full((8, 1, 4, 4), 0.1), torch.tensor([[0, 1]])),
+        ValueError,
+        "pass different images",
+    ),
+    "no dimension": (lambda: haar_basis(0), ValueError, "at least one dimension"),
+    "labels counted from one": (
+        lambda: error_rate(MODEL, IMAGES, LABELS + 1),
+        ValueError,
+        r"lie in 1\.\.3, outside 0\.\.2",
+    ),
+    "targets that are numbers": (
+        lambda: random_targets(torch.tensor([0.5, 1, 2]), classes=3, generator=SEEDED),
+        TypeError,
+        "labels must be int64",
+    ),
+    "labels of other classes, climbed": (
+        lambda: pgd(MODEL, IMAGES, LABELS + 3, size=0.1, steps=1),
+        ValueError,
+        "choose labels among them",
+    ),
+    "labels of other classes, learnt": (
+        lambda: learn(data=LabelledImages(IMAGES, LABELS + 3, "n")),
+        ValueError,
+        "choose labels among them",
+    ),
+    "no images to learn from": (lambda: learn(data=DATA[:0]), ValueError, "pass a training set"),
+    "no images to encode": (
+        lambda: fit_sparse_autoencoder(nn.Linear(4, 2), DATA[:0], steps=1, generator=SEEDED),
+        ValueError,
+        "no batches of 100 out of 0",
+    ),
+    "no image per batch": (lambda: learn(batch_size=0), ValueError, "no batches of 0"),
+    "no step": (lambda: learn(steps=0), ValueError, "at least one step"),
+    "nothing that learns": (
+        lambda: learn(copy.deepcopy(PLAIN).requires_grad_(False)),
+        ValueError,
+        "requires_grad_",
+    ),
+    "images of another size": (
+        lambda: learn(nn.Sequential(nn.Flatten(), nn.Linear(9, 3)), function=fit_to_convergence),
+        ValueError,
+        "size and type that it was made for",
+    ),
+    "images of another type": (
+        lambda: learn(data=LabelledImages(IMAGES.double(), LABELS, "n")),
+        ValueError,
+        "does not take torch.float64 images",
+    ),
+    "a setting that is a path": (
+        lambda: run_sweep(gives, [{"result": Path("here")}], folder="nowhere"),
+        TypeError,
+        "no tensor, path or NaN",
+    ),
+    "a setting that is a tensor": (
+        lambda: run_sweep(gives, [{"result": torch.ones(2)}], folder="nowhere"),
+        TypeError,
+        "no tensor, path or NaN",
+    ),
+    "one setting": (
+        lambda: run_sweep(gives, {"result": 1}, folder="nowhere"),
+        TypeError,
+        "settings, mappings",
+    ),
+    "a model that returns two": (
+        lambda: evaluate(lambda x: (x, x), IMAGES),
+        ValueError,
+        "returns tuple",
+    ),
+    "a model that returns one number": (
+        lambda: evaluate(torch.sum, IMAGES),
+        ValueError,
+        "one row per image",
+    ),
+    "no place to look at": (
+        lambda: lipschitz_lower_bound(MODEL, IMAGES[:0]),
+        ValueError,
+        "at least one image",
+    ),
+    "no start": (
+        lambda: lipschitz_lower_bound(MODEL, IMAGES, starts=0),
+        ValueError,
+        "one start",
+    ),
+    "a function in 64 bits": (
+        lambda: lipschitz_lower_bound(lambda x: MODEL(x), IMAGES),
+        TypeError,
+        "pass an nn.Module",
+    ),
+    "a model with a memory": (
+        lambda: lipschitz_lower_bound(keeping(), IMAGES),
+        ValueError,
+        r"inside torch\.no_grad",
+    ),
+    "all of a bound": (
+        lambda: certified_radius(MODEL, IMAGES, bound=layer_bounds(MODEL, (1, 2, 2))),
+        TypeError,
+        r"got NetworkBound: .*pass \.bound",
+    ),
+    "a number for a shape": (lambda: layer_bounds(MODEL, 4), ValueError, "such as"),
+    "images for a shape": (lambda: layer_bounds(MODEL, IMAGES), ValueError, "such as"),
+    "layers of a function": (
+        lambda: layer_bounds(lambda x: x, (1, 2, 2)),
+        TypeError,
+        "pass an nn.Module",
+    ),
+    "lazy layers": (
+        lambda: layer_bounds(nn.Sequential(nn.Flatten(), nn.LazyLinear(3)).eval(), (1, 2, 2)),
+        ValueError,
+        "call the model once",
+    ),
+    "pairs of nothing": (
+        lambda: pair_bounds(nn.Sequential().eval(), (4,)),
+        NotImplementedError,
+        "last layer must be linear",
+    ),
+    "an array for a matrix": (lambda: dense_norm(np.eye(3)), TypeError, "torch.as_tensor"),
+    "an array for a kernel": (lambda: conv_norm(KERNEL.numpy(), 5), TypeError, "torch.as_tensor"),
+    "half a pixel": (lambda: conv_norm(KERNEL, 5.5), ValueError, "one whole number, or two"),
+    "three sizes": (lambda: conv_norm(KERNEL, (5, 5, 5)), ValueError, "one whole number, or two"),
+    "no share": (lambda: wilson_interval(torch.tensor([]), 0), ValueError, "at least one image"),
+    "a run of NaN": (lambda: seed_interval([0.1, torch.nan]), ValueError, "all of them finite"),
+    "arrays for images": (
+        lambda: LabelledImages(IMAGES.numpy(), LABELS, "n"),
+        TypeError,
+        "torch.as_tensor",
+    ),
+    "a set of other images": (
+        lambda: DATA.nearest(torch.rand(2, 1, 3, 3), [0, 1]),
+        ValueError,
+        "images of one shape",
+    ),
+    "no image to attack exactly": (
+        lambda: affine_minimum(MODEL, IMAGES[:0], None),
+        ValueError,
+        "pass at least one",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_answered_with_its_remedy(mistake):
+    call, error, message = MISTAKES[mistake]
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("result", ["tensor", "NumPy's number"])
+def test_a_result_that_cannot_be_kept_says_so(tmp_path, result):
+    with pytest.raises(TypeError, match="cannot be kept"):
+        run_sweep(gives, [{"result": result}], folder=tmp_path)
+
+
+@pytest.mark.parametrize("use", [top_images, basis_test, whitening, participation_ratio])
+@pytest.mark.parametrize(
+    "features, error, message",
+    [
+        (FEATURES.half(), TypeError, "float32 or float64, got torch.float16"),
+        (FEATURES.long(), TypeError, "float32 or float64, got torch.int64"),
+        (FEATURES.numpy(), TypeError, "got ndarray"),
+        (FEATURES.tolist(), TypeError, "got list"),
+        (FEATURES[:, :, None, None], ValueError, r"\.flatten\(1\)"),
+        (FEATURES[:1], ValueError, "two or more images"),
+        (FEATURES * torch.nan, ValueError, "NaN or infinity"),
+    ],
+    ids=lambda value: str(getattr(value, "dtype", value.__class__.__name__)),
+)
+def test_features_are_a_matrix_of_real_numbers(use, features, error, message):
+    options = {
+        top_images: lambda f: top_images(f, torch.eye(6), k=2),
+        basis_test: lambda f: basis_test(f, partial(label_agreement, KINDS), k=2, rotations=2),
+    }
+    with pytest.raises(error, match=message):
+        options.get(use, use)(features)
+
+
+def test_what_is_plain_is_taken():
+    agreement = label_agreement(KINDS, TOP)
+    for labels in (KINDS.byte(), KINDS.short(), KINDS.tolist(), KINDS.numpy()):
+        assert torch.equal(label_agreement(labels, TOP), agreement)
+    doubled = top_images(FEATURES.double(), torch.eye(6), k=4)
+    assert torch.equal(doubled, TOP)  # the directions follow the features
+    one = transfer_matrix({"m": MODEL}, {"x": DATA[:2]}).error
+    assert torch.equal(one, transfer_matrix({"m": MODEL}, {"x": (IMAGES[:2], LABELS[:2])}).error)
+    low, high = seed_interval(np.array([0.1, 0.2, 0.3]))
+    assert (low, high) == seed_interval([0.1, 0.2, 0.3])
+    assert conv_norm(KERNEL, np.int64(5)) == conv_norm(KERNEL, 5)
+    first = nn.Sequential(nn.LeakyReLU(1.0, inplace=True), *MODEL).eval()
+    assert lipschitz_lower_bound(first, IMAGES) == pytest.approx(3)  # the weight is 3 identities
+
+
+def test_training_needs_no_gradients_to_be_on():
+    """Nor do the images bring any of their own."""
+    curious = LabelledImages(IMAGES.clone().requires_grad_(), LABELS, "noise")
+    with torch.no_grad():
+        learn()
+        learn(data=curious)
+        learn(function=fit_to_convergence, max_iterations=10)
+        fit_sparse_autoencoder(nn.Linear(4, 2), DATA, steps=1, generator=SEEDED)
+
+
+def test_a_kernel_machine_can_be_computed_in_64_bits():
+    machine = KernelMachine(DATA)
+    assert lipschitz_lower_bound(machine, IMAGES) > 0
+    with pytest.raises(ValueError, match="the model is not affine"):
+        affine_minimum(machine, IMAGES, None)
+
+
+def test_pgd_climbs_where_the_cross_entropy_is_flat():
+    """Weights times a million leave the directions as they are."""
+    labels = predict(MODEL, IMAGES)
+    sure = copy.deepcopy(MODEL)
+    for parameter in sure.parameters():
+        parameter.data.mul_(1e6)
+    usual, moved = (pgd(model, IMAGES, labels, size=0.1, steps=1) for model in (MODEL, sure))
+    assert (moved != IMAGES).flatten(1).any(dim=1).all()
+    # The strongest rival alone counts: its pixel rises and that of the label falls.
+    rival = MODEL(IMAGES).scatter(1, labels[:, None], -torch.inf).argmax(dim=1)
+    change = (moved - IMAGES).flatten(1)
+    assert (change.gather(1, rival[:, None]) > 0).all()
+    assert (change.gather(1, labels[:, None]) < 0).all()
+    agree = (usual - IMAGES).flatten(1) * change
+    assert (agree >= 0).all()
+
+
+@pytest.mark.parametrize("attack", [nearest_attack, lbfgs_attack])
+def test_pixels_can_be_kept_as_they_are(attack):
+    free = torch.tensor([[1, 1], [1, 0]], dtype=torch.bool)
+    bounds = torch.where(free, 0, IMAGES), torch.where(free, 1, IMAGES)
+    found = attack(MODEL, IMAGES, TARGETS, bounds=bounds)
+    assert found.success.all()
+    assert torch.equal(found.images[..., ~free], IMAGES[..., ~free])
+    exact = distortion(IMAGES, affine_minimum(MODEL, IMAGES, TARGETS, bounds=bounds).float())
+    assert (found.distortion >= exact * (1 - 1e-4)).all()
+    if attack is nearest_attack:
+        assert torch.allclose(found.distortion, exact, rtol=1e-3)
+    with pytest.raises(ValueError, match="no pixel is free"):
+        attack(MODEL, IMAGES, TARGETS, bounds=(IMAGES, IMAGES))
+
+
+@pytest.mark.parametrize("bounds", [None, 1.0, (0, 1, 2), ("0", "1"), (1, 0)])
+def test_bounds_that_are_none_are_answered(bounds):
+    with pytest.raises(ValueError, match=r"a lower and an upper one|choose other bounds"):
+        nearest_attack(MODEL, IMAGES, TARGETS, bounds=bounds)

@@ -205,7 +205,7 @@ def test_progress_is_shown_and_counts_what_was_kept(tmp_path, capsys):
 
 
 def test_what_json_cannot_hold_is_an_error(tmp_path):
-    with pytest.raises(TypeError, match="not JSON serializable"):
+    with pytest.raises(TypeError, match="and no tensor"):
         run_sweep(total, [{"data": torch.ones(2)}], folder=tmp_path)
 
 

@@ -286,6 +286,19 @@ def test_several_scores_at_once_are_those_of_one_by_one(generator):
     assert torch.equal(both["few"].rotated, few.rotated)
 
 
+def test_the_order_of_the_images_decides_nothing(generator):
+    """Units that two of 200 images excite, in a set sorted by label: the other six are a draw."""
+    labels = torch.arange(10).repeat_interleave(20)
+    features = torch.zeros(200, 30)
+    for unit in features.unbind(dim=1):
+        unit[torch.randperm(200, generator=generator)[:2]] = 1 + torch.rand(2, generator=generator)
+    result = basis_test(
+        features, partial(label_agreement, labels), k=8, rotations=99, generator=generator
+    )
+    assert result.natural.mean() < 0.2  # chance is 0.1; in their order the agreement is above 0.5
+    assert result.pvalue > 0.05
+
+
 def test_superiority_counts_ties_half(generator):
     features, labels = one_hot_features(generator, classes=4)
     same = basis_test(features, lambda top: torch.zeros(top.shape[:-1]), rotations=9)

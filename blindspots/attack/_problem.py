@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from blindspots.networks import classify, margin, refuse_moving, refuse_other_than_tensors
+from blindspots.data import class_numbers, refuse_other_than_tensors
+from blindspots.networks import classify, margin, refuse_moving
 from blindspots.perturbations import Bounds
 
 # Logits of the same image differ by this many rounding errors from one batch or device to another.
@@ -163,7 +164,7 @@ def state_problem(
                 )
             targets, rivals = second, nn.functional.one_hot(first, classes).bool()
         else:
-            targets = class_numbers(targets, images, classes=classes)
+            targets = class_numbers(targets, len(images), classes=classes)
             rivals = ~nn.functional.one_hot(targets, classes).bool()
         first_margin = margin(logits, targets, rivals)
         (gradient,) = torch.autograd.grad(first_margin.sum(), points)
@@ -237,13 +238,10 @@ def _checked(
     refuse_other_than_tensors(images)
     if images.dtype not in (torch.float32, torch.float64):
         raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
-    if images.ndim < 2 or images.numel() == 0:
-        raise ValueError(
-            f"images have shape {tuple(images.shape)}: pass at least one, with a batch axis first"
-        )
-    if targets is not None:
-        targets = class_numbers(targets, images)
     lower, upper = checked_bounds(images, bounds)
+    if targets is not None:
+        device = (targets if isinstance(targets, Tensor) else images).device
+        targets = class_numbers(targets, len(images)).to(device)
     weights = next(model.parameters(), images) if isinstance(model, nn.Module) else images
     for name, tensor in (("targets", targets), ("the model", weights)):
         if tensor is not None and tensor.device != images.device:
@@ -261,7 +259,10 @@ def checked_bounds(
     images: Float[Tensor, "n *shape"], bounds: Bounds
 ) -> tuple[Float[Tensor, "n d"], Float[Tensor, "n d"]]:
     """Flatten the bounds like the images (numbers to one column), which must lie within them."""
-
+    if images.ndim < 2 or images.numel() == 0:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}: pass at least one, with a batch axis first"
+        )
     if not images.isfinite().all():
         raise ValueError("images contain NaN or infinity: leave these images out")
 
@@ -273,13 +274,17 @@ def checked_bounds(
 
     try:
         lower, upper = map(flat, bounds)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
-            f"the bounds do not broadcast to images of shape {tuple(images.shape)} ({error}): "
-            "pass numbers, or one per channel in the shape (channels, 1, 1)"
+            f"the bounds do not broadcast to images of shape {tuple(images.shape)} ({error}): pass "
+            "a lower and an upper one, numbers or one per channel in the shape (channels, 1, 1)"
         ) from error
-    if not (lower < upper).all():
-        raise ValueError(f"the lower bound must be below the upper, got {bounds}")
+    if not ((lower <= upper).all() and (lower < upper).any(dim=1).all()):
+        row = int((~(lower <= upper).all(dim=1) | ~(lower < upper).any(dim=1)).nonzero()[0])
+        raise ValueError(
+            f"the lower bound must be below the upper, or equal to it where a pixel is to stay as "
+            f"it is; for image {row} it is not, or no pixel is free: choose other bounds"
+        )
     points = images.flatten(1)
     if (points < lower).any() or (points > upper).any():
         raise ValueError(
@@ -287,27 +292,6 @@ def checked_bounds(
             "rescale the images, or state their range as bounds"
         )
     return lower, upper
-
-
-def class_numbers(targets: Any, images: Tensor, *, classes: int | None = None) -> Int[Tensor, "n"]:
-    """Take a list of class numbers, or a tensor of any integers, as one of 64 bits."""
-    try:
-        numbers = torch.as_tensor(targets)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"targets must be class numbers, got {targets!r}: pass a tensor") from error
-    if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
-        raise TypeError(f"targets must be int64 class numbers, got {numbers.dtype}: convert them")
-    if numbers.shape != images.shape[:1]:
-        raise ValueError(
-            f"{len(images)} images need as many targets, got shape {tuple(numbers.shape)}: "
-            "pass one class per image"
-        )
-    if classes is not None and not (int(numbers.min()) >= 0 and int(numbers.max()) < classes):
-        raise ValueError(
-            f"targets lie in {int(numbers.min())}..{int(numbers.max())} but the model has "
-            f"classes 0..{classes - 1}: choose targets among them"
-        )
-    return (numbers if isinstance(targets, Tensor) else numbers.to(images.device)).long()
 
 
 @torch.no_grad()

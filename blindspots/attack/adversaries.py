@@ -5,9 +5,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blindspots.attack._problem import checked_bounds, class_numbers
+from blindspots.attack._problem import checked_bounds
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
-from blindspots.networks import classify, predict, refuse_moving, refuse_other_than_tensors
+from blindspots.data import class_numbers, refuse_other_than_tensors
+from blindspots.networks import classify, predict, refuse_moving
 from blindspots.perturbations import Bounds, clip
 
 PENALTIES = 6  # tried per image: the network changes before it has learnt from closer ones
@@ -56,6 +57,8 @@ def pgd(
     fast gradient sign method (FGSM) of Goodfellow et al. (2014), arXiv:1412.6572; several steps, of
     2.5 times the size divided by their number, are the attack with which Madry et al. (2017),
     arXiv:1706.06083, train. It starts at the image itself, where they start at random near it.
+    Where the cross-entropy is so small that its gradient is lost in rounding, the log of the odds
+    takes its place, which rises in the same direction.
 
     Args:
         model: in evaluation mode.
@@ -67,23 +70,29 @@ def pgd(
 
     Raises:
         ValueError: if the size or the number of steps is not positive, images lie outside the
-            bounds, or the model is in training mode or does not return logits.
+            bounds, labels are not classes of the model, or it is in training mode or does not
+            return logits.
     """
     if not size > 0 or steps < 1:
         raise ValueError(f"size and steps must be positive, got {size} and {steps}")
     refuse_moving(model)
     refuse_other_than_tensors(images)
     checked_bounds(images, bounds)
-    labels = class_numbers(labels, images)
-    if int(labels.min()) < 0:
-        raise ValueError(f"labels must not be negative, got {int(labels.min())}")
+    classes = classify(model, images[:1].clone()).shape[1]
+    labels = class_numbers(labels, len(images), classes=classes, name="labels").to(images.device)
     step = size if steps == 1 else 2.5 * size / steps
     moved = images.detach()
     for _ in range(steps):
         moved.requires_grad_()
         with torch.enable_grad():
-            loss = F.cross_entropy(classify(model, moved.clone()), labels, reduction="sum")
-        (gradient,) = torch.autograd.grad(loss, moved)
+            logits = classify(model, moved.clone())
+            loss = F.cross_entropy(logits, labels, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, moved, retain_graph=True)
+            if (flat := ~gradient.flatten(1).any(dim=1)).any():
+                own = F.one_hot(labels, classes).bool()
+                others = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
+                odds = (others - logits[own])[flat].sum()
+                gradient = gradient + torch.autograd.grad(odds, moved)[0]
         moved = moved.detach() + step * gradient.sign()
         moved = clip(moved.clamp(images - size, images + size), bounds)
     return moved

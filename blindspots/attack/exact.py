@@ -9,9 +9,10 @@ from jaxtyping import Float, Int
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from blindspots.attack._problem import checked_bounds, class_numbers
+from blindspots.attack._problem import checked_bounds
 from blindspots.attack.polytope import project_to_polytope
-from blindspots.networks import classify, evaluate, refuse_moving, refuse_other_than_tensors
+from blindspots.data import class_numbers, refuse_other_than_tensors
+from blindspots.networks import classify, evaluate, refuse_moving
 from blindspots.perturbations import Bounds, distortion
 
 MOST_ITERATIONS = 500  # of Newton's method; a thousand classes take more than its default
@@ -51,7 +52,7 @@ def affine_minimum(
     bounds = checked_bounds(images, bounds)
     weight, bias = _coefficients(model, images, bounds)
     if targets is not None:
-        targets = class_numbers(targets, images, classes=len(bias))
+        targets = class_numbers(targets, len(images), classes=len(bias)).to(images.device)
     points = images.flatten(1).double()
     logits = points @ weight.T + bias
     classes = torch.arange(len(bias), device=images.device)

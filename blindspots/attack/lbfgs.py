@@ -19,6 +19,7 @@ from blindspots.attack._problem import (
     select,
 )
 from blindspots.attack.box import minimize_box
+from blindspots.data import class_numbers
 from blindspots.perturbations import Bounds, distortion
 
 HISTORY = 5  # changes of point and gradient from which L-BFGS knows the curvature
@@ -196,6 +197,7 @@ def random_targets(
     distortions far below its own, random ones give its range.
 
     Raises:
+        TypeError: if the labels are not integers.
         ValueError: if there are fewer than two classes, or a label is not one of them.
 
     >>> labels = torch.tensor([0, 1, 2])
@@ -205,10 +207,6 @@ def random_targets(
     """
     if classes < 2:
         raise ValueError(f"there is no wrong class among {classes}: use at least 2 classes")
-    if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < classes):
-        raise ValueError(
-            f"labels lie in {int(labels.min())}..{int(labels.max())}, outside 0..{classes - 1}: "
-            "state the right number of classes"
-        )
+    labels = class_numbers(labels, classes=classes, name="labels")
     shift = torch.randint(1, classes, labels.shape, generator=generator, device=generator.device)
     return (labels + shift.to(labels.device)) % classes

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from blindspots.attack._problem import class_numbers
+from blindspots.data import class_numbers
 from blindspots.networks import classify, margin, refuse_moving
 
 STEPS = 200
@@ -52,7 +52,7 @@ def round_adversarial(
         with torch.enable_grad():
             points = (grey[left] / steps).requires_grad_()
             logits = classify(model, points)
-            wanted = class_numbers(targets, images, classes=logits.shape[1])[left]
+            wanted = class_numbers(targets, len(images), classes=logits.shape[1])[left]
             rivals = ~nn.functional.one_hot(wanted, logits.shape[1]).bool()
             excess = margin(logits, wanted, rivals)
             (gradient,) = torch.autograd.grad(excess.sum(), points)

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import operator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,8 +20,14 @@ SLACK = 5e-4  # how far above the estimated squared norm the enclosure is tried 
 
 
 def pair(number: Any) -> Pair:
-    """Repeat a number for both axes, unless there are two."""
-    return (number, number) if isinstance(number, int) else tuple(number)
+    """Repeat a whole number for both axes, unless there are two."""
+    try:
+        one, other = map(operator.index, [number] * 2 if np.ndim(number) == 0 else number)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"sizes, strides, paddings and dilations are one whole number, or two, got {number!r}"
+        ) from error
+    return one, other
 
 
 class Convolution(NamedTuple):

@@ -37,9 +37,14 @@ class Step(NamedTuple):
 
 def examples(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
     """Draw images for a model, which are not its own: always the same."""
-    if not input_shape or any(not isinstance(n, int) or n < 1 for n in input_shape):
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a {type(model).__name__} has no layers to bound: pass an nn.Module")
+    if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
+        raise ValueError("a lazy layer has no weights yet: call the model once, with images")
+    sizes = input_shape if isinstance(input_shape, (tuple, list)) else []
+    if not sizes or any(not isinstance(n, int) or n < 1 for n in sizes):
         raise ValueError(
-            f"input_shape is that of one image, such as (3, 224, 224), got {input_shape}"
+            f"input_shape is that of one image, such as (3, 224, 224), got {input_shape!r}"
         )
     numbers = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(0))
     floating = (p for p in model.parameters() if p.is_floating_point())

@@ -8,6 +8,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, fx, nn
@@ -26,7 +27,8 @@ from blindspots.bounds._trace import (
     steps,
 )
 from blindspots.bounds.norms import dense_norm
-from blindspots.networks import classify, evaluate, refuse_moving, refuse_other_than_tensors
+from blindspots.data import refuse_other_than_floats, refuse_other_than_tensors
+from blindspots.networks import classify, evaluate, refuse_moving
 
 NEAR = 1e-4  # of an image: how far what a Jacobian promises is looked for
 
@@ -158,9 +160,10 @@ def pair_bounds(
         NotImplementedError: if the model is no plain chain or its last layer is not linear, and as
             `layer_bounds`.
     """
+    images = examples(model, input_shape)
     refuse_other_forward(model)
-    settle(model, examples(model, input_shape))
-    *before, last = model
+    settle(model, images)
+    *before, last = model if len(model) else [model]
     if not isinstance(last, nn.Linear) or kind_of(last) is not nn.Linear:
         raise NotImplementedError(
             f"the last layer must be linear, got {type(last).__name__}: use layer_bounds, whose "
@@ -197,6 +200,7 @@ def certified_radius(
         L2 distances in 64 bits. Inside them there is no adversarial example at all.
 
     Raises:
+        TypeError: if the images are not a tensor, or the bound not a number or tensor.
         ValueError: if the bounds are not positive or do not fit the classes.
 
     >>> from blindspots import mlp
@@ -207,7 +211,12 @@ def certified_radius(
     """
     refuse_other_than_tensors(images)
     settle(model, images[:1])
-    model = copy.deepcopy(model).double()
+    if not isinstance(bound, (int, float, np.ndarray, Tensor)):
+        raise TypeError(
+            f"bound must be a number or a tensor, got {type(bound).__name__}: of what layer_bounds "
+            "returns pass .bound"
+        )
+    model = _in_64_bits(model)
     logits = evaluate(partial(classify, model), images.double())
     classes = logits.shape[1]
     own = nn.functional.one_hot(logits.argmax(dim=1), classes).bool()
@@ -247,15 +256,19 @@ def lipschitz_lower_bound(
         progress: show a progress bar.
 
     Raises:
-        ValueError: if the model is in training mode, or does not return one tensor.
+        TypeError: if the images are not floating point.
+        ValueError: if there are no images or no starts, the model is in training mode, cannot take
+            the images in 64 bits, or does not return one tensor with a row per image.
     """
     refuse_moving(model)
-    model = copy.deepcopy(model).double()
-    if not isinstance(model(images[:1].double()), Tensor):
+    refuse_other_than_floats(images)
+    if len(images) == 0 or starts < 1 or steps < 0:
         raise ValueError(
-            "the model does not return one tensor: wrap it in a module whose forward returns the "
-            "logits alone"
+            f"need at least one image, one start and no negative steps, got {len(images)}, "
+            f"{starts} and {steps}"
         )
+    model = _in_64_bits(model)
+    evaluate(model, images[:1].double())  # which says what is wrong with it
     softened = copy.deepcopy(model)
     for parent in list(softened.modules()):
         for name, layer in parent.named_children():
@@ -277,6 +290,20 @@ def lipschitz_lower_bound(
     return largest
 
 
+def _in_64_bits(model: nn.Module) -> nn.Module:
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"a {type(model).__name__} cannot be computed in 64 bits: pass an nn.Module"
+        )
+    try:
+        return copy.deepcopy(model).double()
+    except RuntimeError as error:
+        raise ValueError(
+            "the model keeps a tensor with its history, so it cannot be copied: call it once more "
+            "inside torch.no_grad(), or let it keep tensor.detach()"
+        ) from error
+
+
 @torch.no_grad()
 def _stretches(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
     """The norms of the Jacobians, or what is seen of them: at a kink PyTorch's may be too large."""
@@ -293,5 +320,5 @@ def _jacobian_norms(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
 
 
 def _jacobians(model: nn.Module, images: Tensor) -> Float[Tensor, "n k d"]:
-    jacobians = vmap(jacrev(lambda image: model(image[None])[0].flatten()))(images)
+    jacobians = vmap(jacrev(lambda image: model(image[None].clone())[0].flatten()))(images)
     return jacobians.flatten(2)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.bounds._enclosure import ROUNDOFF, Convolution, Pair, enclosed_square, pair
+from blindspots.data import refuse_other_than_tensors
 
 EIGENVALUES = 10  # times the size of the matrix and ROUNDOFF: granted to LAPACK's eigenvalues
 SMALL = 64  # inputs or outputs of a convolution that is treated as a matrix
@@ -28,6 +29,7 @@ def dense_norm(weight: Float[Tensor, "outputs inputs"]) -> float:
     >>> 5 <= dense_norm(torch.tensor([[3.0, 4.0], [0.0, 0.0]])) < 5 + 1e-9
     True
     """
+    refuse_other_than_tensors(weight, "weight")
     if weight.ndim != 2:
         raise ValueError(f"a dense layer has a matrix, got shape {tuple(weight.shape)}")
     matrix, exponent = _scaled(_double(weight))
@@ -140,6 +142,7 @@ def torus_norm(
 
 def _double(weight: Tensor) -> Tensor:
     """A copy in 64 bits on the CPU, which holds every 32-bit weight exactly."""
+    refuse_other_than_tensors(weight, "weight")
     if weight.is_complex():
         raise ValueError("the weight is complex: pass a real one")
     if weight.numel() == 0 or not weight.isfinite().all():
