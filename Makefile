@@ -113,13 +113,14 @@ check-grading: $(READY)
 
 # NAME=transfer OPTIONS="--seeds 3", or "--dask tcp://..." for a cluster. Those over seeds resume after
 # an interruption. What our attacks are compared with has an environment of its own.
-EXPERIMENTS := attacks fair_training lipschitz photographs robustness threads trainings transfer units
+EXPERIMENTS := attacks fair_training lipschitz photographs robustness strangers threads trainings \
+  transfer units
 PEERS := experiments/.venv
 
-experiment: $(if $(filter attacks robustness,$(NAME)),$(PEERS)/ready,$(READY))
+experiment: $(if $(filter attacks robustness strangers,$(NAME)),$(PEERS)/ready,$(READY))
 	@[ -n "$(filter $(NAME),$(EXPERIMENTS))" ] || \
 	  { echo "Which experiment? Say make experiment NAME=..., one of: $(EXPERIMENTS)"; exit 1; }
-	@$(if $(filter attacks robustness,$(NAME)),$(PEERS)/bin,$(BIN))/python -m experiments.$(NAME) $(OPTIONS)
+	@$(if $(filter attacks robustness strangers,$(NAME)),$(PEERS)/bin,$(BIN))/python -m experiments.$(NAME) $(OPTIONS)
 
 # The package has its pinned versions there, and the other libraries what they ask for. One of these
 # needs visdom, whose build needs an old setuptools.

@@ -59,8 +59,8 @@ def settings() -> list[Setting]:
     ]
     ours[2] = Setting("blindspots", "margin", "defaults", partial(_margin, 30), 60)
     ours.append(Setting("blindspots", "cross-entropy", "defaults", _cross_entropy, 300, (True,)))
-    lib = partial(_adv_lib, False)
-    norm = partial(_adv_lib, True)
+    lib = partial(adv_lib_attack, False)
+    norm = partial(adv_lib_attack, True)
     ddn, alma, pdgd, fmn = adv_lib.ddn, adv_lib.alma, adv_lib.pdgd, adv_lib.fmn
     cw = carlini_wagner_l2
     fool, fb = _foolbox, foolbox.attacks
@@ -197,7 +197,7 @@ def _scipy_image(model: nn.Module, image: Tensor, target: Tensor) -> Tensor:
     return torch.from_numpy(best).view(image.shape)
 
 
-def _adv_lib(
+def adv_lib_attack(
     with_norm: bool,
     attack: Callable[..., Tensor],
     options: dict[str, Any],

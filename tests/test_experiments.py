@@ -365,6 +365,43 @@ def test_the_settings_that_were_stored_are_those_in_the_code(attacks):
     assert {(s.library, s.attack, s.setting) for s in attacks.peers.settings()} == stored
 
 
+@pytest.mark.slow
+def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
+    """Our own attacks on two networks, hardly trained."""
+    from experiments import strangers
+
+    every = strangers.settings()
+    ours = [setting for setting in every if setting.library == "blindspots"]
+    assert len(every) == len(strangers.ALSO) + 3 and len(ours) == 4
+    monkeypatch.setattr(strangers, "settings", lambda: ours)
+    few = "--images=2", "--steps=20", "--data", "digits", "--kinds", "residual", "nearly linear"
+    found = made(strangers, tmp_path, *few)
+    assert [network["kind"] for network in found["networks"]] == ["residual", "nearly linear"]
+    for network in found["networks"]:
+        rows = {(row["setting"], row["targeted"]): row for row in network["rows"]}
+        assert 0 <= network["error"] < 1 and len(rows) == 7
+        wanted = [rows["defaults", targeted]["l2"] for targeted in (True, False)]
+        best = rows["every class in turn", False]["l2"]
+        for far, near, least in zip(*wanted, best, strict=True):
+            assert 0 < least <= near * (1 + 1e-4) and least <= far * (1 + 1e-4)
+
+
+@pytest.mark.slow
+def test_all_kinds_of_strangers_can_be_built_and_attacked(attacks):
+    """And each half has every second of them; no layer is left that renews its weights."""
+    from experiments import strangers_networks
+
+    data = load_images("digits", split="train")[:200]
+    halves = strangers_networks.HALVES
+    assert sorted(halves[0] + halves[1]) == sorted(strangers_networks.KINDS)
+    for kind in strangers_networks.KINDS:
+        network = strangers_networks.train_stranger(kind, data, steps=1)
+        assert network(data.images[:3]).shape == (3, 10)
+        assert not any(module.training for module in network.modules())
+        assert all(not parameter.requires_grad for parameter in network.parameters())
+        assert (nearest_attack(network, data.images[:3], projections=2).distortion > 0).all()
+
+
 def test_versions_are_those_that_the_environment_asks_for():
     requirements = (FOLDER / "attacks_requirements.txt").read_text()
     wanted = dict(re.findall(r"^([\w-]+)==(\S+)$", requirements, re.M))

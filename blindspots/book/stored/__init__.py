@@ -14,8 +14,9 @@ def load_stored(name: str) -> dict[str, Any]:
     """Load the stored results of an experiment.
 
     Args:
-        name: `"attacks"`, `"fair_training"`, `"lipschitz"`, `"robustness"`, `"trainings"`,
-            `"transfer"` or `"units"`, made by `make experiment NAME=attacks` and so on.
+        name: `"attacks"`, `"fair_training"`, `"lipschitz"`, `"robustness"`, `"strangers"`,
+            `"trainings"`, `"transfer"` or `"units"`, made by `make experiment NAME=attacks` and so
+            on.
 
     Raises:
         ValueError: if there are no stored results of that name.

@@ -1,0 +1,117 @@
+"""Compare attacks on networks of many kinds that they were not made on: one run, one table.
+
+Sixteen kinds of networks, on MNIST and on the digits; on each, every attack gets the same images
+and targets, with one thread. Costs are compared within a network only. Interrupted, it goes on
+where it stopped.
+"""
+
+import importlib.metadata
+import platform
+import warnings
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from adv_lib.attacks import fab, sdf
+
+from blindspots import correctly_classified, error_rate, load_images, nearest_attack, random_targets
+from blindspots.data import Source
+from blindspots.perturbations import distortion
+from experiments import attacks
+from experiments import attacks_peers as peers
+from experiments.command import Results, parser, store_results, sweep
+from experiments.strangers_networks import HALVES, KINDS, STEPS, train_stranger
+
+IMAGES = 32
+# By library, attack and setting, of those of `attacks`.
+ALSO = (
+    "blindspots margin defaults",
+    "blindspots margin 100 projections",
+    "blindspots margin 300 projections",
+    "adv-lib DDN 100 steps, no levels",
+    "adv-lib DDN 1000 steps, no levels",
+    "adv-lib ALMA defaults",
+    "adv-lib PDGD defaults",
+    "foolbox FMN defaults",
+    "foolbox DeepFool overshoot 1e-4",
+)
+
+
+def settings() -> list[peers.Setting]:
+    """List what is compared: a choice from `attacks`, and attacks that do without targets."""
+    also = [s for s in peers.settings() if f"{s.library} {s.attack} {s.setting}" in ALSO]
+    assert len(also) == len(ALSO)
+    any_class = (False,)
+    by_fab = partial(peers.adv_lib_attack, True, fab, {})
+    by_sdf = partial(peers.adv_lib_attack, False, sdf, {"overshoot": 1e-4})
+    every_class = peers.Setting(
+        "blindspots", "margin", "every class in turn", try_every_class, 540, any_class
+    )
+    return [
+        *also,
+        every_class,
+        peers.Setting("adv-lib", "FAB", "defaults", by_fab, 1000, any_class),
+        peers.Setting("adv-lib", "SuperDeepFool", "overshoot 1e-4", by_sdf, 1000, any_class),
+    ]
+
+
+def try_every_class(
+    model: nn.Module, images: Tensor, labels: Tensor, targets: Tensor | None
+) -> Tensor:
+    """Attack towards each wrong class: how far the class that the attack chooses is the best."""
+    nearest, least = images.clone(), torch.full(labels.shape, torch.inf)
+    for shift in range(1, 10):
+        found = nearest_attack(model, images, (labels + shift) % 10)
+        size = distortion(images, found.images).where(found.success, torch.inf)
+        nearest[size < least] = found.images[size < least]
+        least = least.minimum(size)
+    return nearest
+
+
+def examine(data: Source, kind: str, images: int, steps: int) -> Results:
+    """Train a network of a kind and attack it in every way."""
+    warnings.simplefilter("ignore")
+    train, test = (load_images(data, split=split) for split in ("train", "test"))
+    model = train_stranger(kind, train, steps=steps)
+    chosen = correctly_classified(model, test)[:images]
+    generator = torch.Generator().manual_seed(1)
+    targets = random_targets(chosen.labels, classes=10, generator=generator)
+    rows = []
+    for setting in settings():
+        for targeted in setting.targeted:
+            torch.manual_seed(0)  # of attacks that draw
+            row = attacks.measure(setting, model, chosen, targets if targeted else None)
+            rows.append({"targeted": targeted, **row})
+    return {"error": error_rate(model, test.images, test.labels), "rows": rows}
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    options = parser(__file__, __doc__)
+    options.set_defaults(jobs=1, dask=None)  # as times are measured
+    options.add_argument("--images", type=int, default=IMAGES)
+    options.add_argument("--steps", type=int, default=STEPS, help="of training")
+    options.add_argument("--data", nargs="+", default=["digits", "mnist"])
+    options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
+    arguments = options.parse_args(words)
+    asked = [
+        {"data": data, "kind": kind, "images": arguments.images, "steps": arguments.steps}
+        for data in arguments.data
+        for kind in arguments.kinds
+    ]
+    networks = sweep(examine, asked, arguments)
+    store_results(
+        arguments,
+        " and ".join(arguments.data),
+        device=f"{platform.machine()} CPU",
+        versions={name: importlib.metadata.version(name) for name in attacks.LIBRARIES},
+        halves=HALVES,
+        networks=networks,
+    )
+
+
+if __name__ == "__main__":
+    main()
