@@ -578,6 +578,7 @@ def test_what_is_plain_is_taken():
 def test_training_needs_no_gradients_to_be_on():
     """Nor do the images bring any of their own."""
     curious = LabelledImages(IMAGES.clone().requires_grad_(), LABELS, "noise")
+    assert not curious.images.requires_grad
     with torch.no_grad():
         learn()
         learn(data=curious)

@@ -338,8 +338,8 @@ def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glue
     content = json.loads(glued["claim_table-2"])
     assert table.inside.all() and content["verdict"] == "holds"
     assert content["ours"].startswith(
-        "3 of 3 inside, where chance alone leaves 0.2 outside, and so few or fewer inside with a "
-        "probability of 100"
+        "3 of 3 inside, where chance alone leaves 0.2 outside (if a run of ours had given the "
+        "printed numbers, 3 or fewer would lie inside with a probability of 100"
     )
     assert content["paper"] is None
     assert "(the paper's), in percent: a 21 (21), b 11 (11)" in content["ours"]

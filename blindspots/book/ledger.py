@@ -500,11 +500,12 @@ def record_table(
     wide = ", which is too wide to decide anything" if table.width > WIDEST else ""
     record(
         name,
-        found=f"{inside} of {len(printed)} printed numbers lie in our bands for a further run "
-        f"({half}{wide}).",
+        found=f"{inside} of {len(printed)} printed numbers lie where one more training of ours "
+        f"would lie with a probability of 95 % (bands of {half}{wide}).",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
-        f"{0.05 * len(printed):.1f} outside, and so few or fewer inside with a probability of "
-        f"{table.chance:.3g} %; bands of {half}{wide}{listed}{also}",
+        f"{0.05 * len(printed):.1f} outside (if a run of ours had given the printed numbers, "
+        f"{inside} or fewer would lie inside with a probability of {table.chance:.3g} %); bands of "
+        f"{half}{wide}{listed}{also}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
         interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),
