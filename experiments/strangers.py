@@ -94,7 +94,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options.set_defaults(jobs=1, dask=None)  # as times are measured
     options.add_argument("--images", type=int, default=IMAGES)
     options.add_argument("--steps", type=int, default=STEPS, help="of training")
-    options.add_argument("--data", nargs="+", default=["digits", "mnist"])
+    options.add_argument("--data", nargs="+", default=["mnist", "digits"])
     options.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS))
     arguments = options.parse_args(words)
     asked = [
@@ -105,7 +105,7 @@ def main(words: Sequence[str] | None = None) -> None:
     networks = sweep(examine, asked, arguments)
     store_results(
         arguments,
-        " and ".join(arguments.data),
+        " and ".join(name.replace("mnist", "MNIST") for name in arguments.data),
         device=f"{platform.machine()} CPU",
         versions={name: importlib.metadata.version(name) for name in attacks.LIBRARIES},
         halves=HALVES,

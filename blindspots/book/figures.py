@@ -182,18 +182,19 @@ def cost_plot(
     ours: str,
     xlabel: str,
     ylabel: str,
+    line: bool = True,
+    highest: float = 1.06,
 ) -> Figure:
     """Plot distance against cost, one panel per contest, two panels in a row.
 
-    Settings beyond a distance of 1.06 are not drawn.
-
     Args:
         panels: per title, the settings: a library, its attack, the cost and the distance of each.
-        ours: the library whose settings are joined by a line.
+        ours: the library whose settings stand out.
         xlabel: what the cost is; its axis is logarithmic.
         ylabel: what the distance is.
+        line: join our settings, which are then those of one network.
+        highest: settings beyond this distance are not drawn.
     """
-    highest = 1.06
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     size = (WIDTH, 2.6 * rows + 0.8)
@@ -207,8 +208,11 @@ def cost_plot(
     shapes = dict(zip(dict.fromkeys(attack for _, attack in others), cycle("os^Dv*PX<")))
     styles = {name: (shapes[name[1]], colors[name[0]]) for name in others}
     for axis, (title, settings) in zip(axes.flat, panels.items(), strict=False):
-        line = sorted((cost, distance) for name, _, cost, distance in settings if name == ours)
-        axis.plot(*zip(*line, strict=True), color=RED, marker="o", markersize=5, zorder=3)
+        own = sorted((cost, distance) for name, _, cost, distance in settings if name == ours)
+        style = "-" if line else ""
+        axis.plot(
+            *zip(*own, strict=True), color=RED, marker="o", markersize=5, linestyle=style, zorder=3
+        )
         for library, attack, cost, distance in settings:
             if library != ours and distance <= highest:
                 marker, color = styles[library, attack]
@@ -216,7 +220,7 @@ def cost_plot(
         axis.set(xscale="log", ylim=(lowest, highest), title=title)
     plt.setp(axes[-1], xlabel=xlabel)
     plt.setp(axes[:, 0], ylabel=ylabel)
-    handles = [Line2D([], [], color=RED, marker="o", markersize=5, label=ours)]
+    handles = [Line2D([], [], color=RED, marker="o", markersize=5, linestyle=style, label=ours)]
     handles += [
         Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=" ".join(name))
         for name, (marker, color) in styles.items()
