@@ -202,6 +202,7 @@ def cost_plot(
         rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False
     )
     lowest = min(distance for settings in panels.values() for *_, distance in settings) - 0.005
+    width = plt.rcParams["lines.linewidth"] if line else 0.0
     others = {row[:2]: None for rows in panels.values() for row in rows if row[0] != ours}
     libraries = dict.fromkeys(library for library, _ in others)
     colors = dict(zip(libraries, cycle((BLUE, "black", GREY, "#1b7837", "#b35806"))))
@@ -209,9 +210,8 @@ def cost_plot(
     styles = {name: (shapes[name[1]], colors[name[0]]) for name in others}
     for axis, (title, settings) in zip(axes.flat, panels.items(), strict=False):
         own = sorted((cost, distance) for name, _, cost, distance in settings if name == ours)
-        style = "-" if line else ""
         axis.plot(
-            *zip(*own, strict=True), color=RED, marker="o", markersize=5, linestyle=style, zorder=3
+            *zip(*own, strict=True), color=RED, marker="o", markersize=5, linewidth=width, zorder=3
         )
         for library, attack, cost, distance in settings:
             if library != ours and distance <= highest:
@@ -220,7 +220,7 @@ def cost_plot(
         axis.set(xscale="log", ylim=(lowest, highest), title=title)
     plt.setp(axes[-1], xlabel=xlabel)
     plt.setp(axes[:, 0], ylabel=ylabel)
-    handles = [Line2D([], [], color=RED, marker="o", markersize=5, linestyle=style, label=ours)]
+    handles = [Line2D([], [], color=RED, marker="o", markersize=5, linewidth=width, label=ours)]
     handles += [
         Line2D([], [], color=color, marker=marker, linestyle="", markersize=5, label=" ".join(name))
         for name, (marker, color) in styles.items()
