@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import json
 import os
+import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def whole_file(file: Path) -> Iterator[Path]:
     Makes the folder. If the block fails, the scratch file is removed and an older file stays.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_suffix(f".{os.getpid()}.part")
+    scratch = file.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
     try:
         yield scratch
         os.replace(scratch, file)
@@ -56,7 +57,7 @@ def read_verified(
         content, written = parse(file)
         if written != checksum(content):
             raise ValueError("its checksum is wrong")
-    except (KeyError, OSError, SafetensorError, TypeError, ValueError) as error:
+    except (KeyError, OSError, RecursionError, SafetensorError, TypeError, ValueError) as error:
         if isinstance(error, PermissionError):
             warnings.warn(f"{file} cannot be read ({error}): {otherwise}", stacklevel=3)
             return None
@@ -202,6 +203,9 @@ def _own_globals(function: Callable[..., Any]) -> list[str]:
     home = function.__module__
 
     def from_elsewhere(value: object) -> bool:
+        holder = getattr(value, "__self__", None)  # of a method, what may have changed
+        if holder is not None and not inspect.ismodule(holder):
+            return False
         if inspect.isclass(value) or inspect.isroutine(value):
             return getattr(value, "__module__", home) != home
         return inspect.ismodule(value)

@@ -98,13 +98,13 @@ def whitening(features: Float[Tensor, "n d"], *, strength: float = 1.0) -> Float
     True
     """
     refuse_other_than_features(features)
-    variances, principal = torch.linalg.eigh(features.double().mT.cov())
+    variances, principal = torch.linalg.eigh(torch.atleast_2d(features.double().mT.cov()))
     # Rounding to 32 bits leaves variances of 1e-14 of the largest where there should be none.
     if not variances[0] > 1e-12 * variances[-1]:
         raise ValueError(
-            f"{features.shape[1]} features of {len(features)} images are linearly dependent and "
-            "cannot be whitened: drop dead units (features[:, features.std(dim=0) > 0]), "
-            "or take more images"
+            f"{features.shape[1]} features of {len(features)} images are linearly dependent, "
+            "or of very different scales, and cannot be whitened: drop dead units "
+            "(features[:, features.std(dim=0) > 0]), take more images, or rescale the units"
         )
     return ((principal * variances ** (-strength / 2)) @ principal.mT).to(features.dtype)
 

@@ -24,7 +24,7 @@ def wilson_interval(error: float | Float[Tensor, "*shape"], count: int) -> Inter
         Lower and upper ends, in [0, 1], of the shape of `error`.
 
     Raises:
-        ValueError: if a share is out of its range, or the count is not positive.
+        ValueError: if a share is out of its range, or the count is not positive and finite.
 
     >>> import torch
     >>> low, high = wilson_interval(torch.tensor(0.059), 256)
@@ -32,7 +32,7 @@ def wilson_interval(error: float | Float[Tensor, "*shape"], count: int) -> Inter
     0.036 to 0.095
     """
     share = torch.as_tensor(error, dtype=torch.float64)
-    if count < 1 or not ((share >= 0) & (share <= 1)).all():
+    if not 1 <= count < math.inf or not ((share >= 0) & (share <= 1)).all():
         raise ValueError(
             f"need shares in [0, 1] of at least one image, got {_range(share)} of {count}"
         )
@@ -96,7 +96,7 @@ def ratio_interval(
         Lower and upper end.
 
     Raises:
-        ValueError: if a rate is negative.
+        ValueError: if a rate is negative, there is not one reference for each, or no image.
 
     >>> import torch
     >>> runs, noise = torch.tensor([0.2, 0.4, 0.6]), torch.tensor([0.1, 0.2, 0.2])
@@ -104,6 +104,11 @@ def ratio_interval(
     >>> print(f"{low:.2f} to {high:.2f}")
     1.28 to 4.10
     """
+    if runs.shape != reference.shape or runs.ndim != 1 or images < 1:
+        raise ValueError(
+            f"need one reference for each run and at least one image, got shapes "
+            f"{tuple(runs.shape)} and {tuple(reference.shape)} and {images} images"
+        )
     if not ((runs >= 0).all() and (reference >= 0).all()):
         raise ValueError(f"rates must not be negative, got {min(runs.min(), reference.min()):g}")
     above, below = (rates.double() * images + 0.5 for rates in (runs, reference))
@@ -124,12 +129,15 @@ def median_interval(values: Float[Tensor, "n"]) -> tuple[float, float]:
         Lower and upper end, both among the values.
 
     Raises:
-        ValueError: if there are too few values to bound anything, or one is no number.
+        ValueError: if there are too few values to bound anything, they are no list, or one is no
+            number.
 
     >>> import torch
     >>> median_interval(torch.arange(1.0, 101.0))
     (40.0, 61.0)
     """
+    if values.ndim != 1:
+        raise ValueError(f"need one value per image, got shape {tuple(values.shape)}: flatten them")
     if values.isnan().any():
         raise ValueError("a value is no number (NaN): leave it out, or find out why")
     count = len(values)
@@ -158,7 +166,7 @@ def share_bound(shares: Float[Tensor, "n"]) -> float:
         shares: of independent images, in [0, 1].
 
     Raises:
-        ValueError: if there are no shares, or one is out of its range.
+        ValueError: if there are no shares, they are no list, or one is out of its range.
 
     References:
         Hoeffding, Probability inequalities for sums of bounded random variables (1963), theorem 1.
@@ -167,8 +175,8 @@ def share_bound(shares: Float[Tensor, "n"]) -> float:
     >>> f"{share_bound(torch.zeros(300)):.4f}"  # the rule of three: 3 / 300
     '0.0099'
     """
-    if len(shares) == 0 or not ((shares >= 0) & (shares <= 1)).all():
-        raise ValueError("need shares in [0, 1] of at least one image, and no others")
+    if shares.ndim != 1 or len(shares) == 0 or not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError("need shares in [0, 1] of at least one image, one for each, and no others")
     mean = shares.double().mean().item()
     allowed = -math.log1p(-CONFIDENCE) / len(shares)
     low, high = mean, 1.0

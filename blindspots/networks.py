@@ -142,6 +142,8 @@ def evaluate(
     """
     refuse_moving(function)
     refuse_other_than_tensors(images)
+    if batch_size < 1:
+        raise ValueError(f"a batch has at least one image, got {batch_size}")
     with torch.no_grad():
         parts = [_call(function, batch.clone()) for batch in images.split(batch_size)]
     if sum(part.shape[0] if part.ndim else 0 for part in parts) != len(images):
@@ -281,6 +283,7 @@ def transfer_matrix(
             paper's noise does not.
 
     Raises:
+        TypeError: if receivers or sets have no names.
         ValueError: if there is no receiver, no set, no image in a set, or not one label for each.
 
     >>> images, labels = torch.zeros(4, 1, 2, 2), torch.tensor([0, 0, 0, 1])
@@ -288,6 +291,8 @@ def transfer_matrix(
     >>> transfer_matrix({"always 0": zero}, {"blank": (images, labels)}).error
     tensor([[0.2500]], dtype=torch.float64)
     """
+    if not (isinstance(receivers, Mapping) and isinstance(sets, Mapping)):
+        raise TypeError("receivers and sets need names: pass dictionaries")
     if not receivers or not sets:
         raise ValueError(
             f"need at least one receiver and one set of images, got {len(receivers)} receivers "

@@ -34,7 +34,8 @@ def distortion(
             f"the originals have shape {tuple(original.shape)} and the perturbed images "
             f"{tuple(perturbed.shape)}: compare images of the same shape"
         )
-    return (perturbed - original).flatten(1).square().mean(dim=1).sqrt()
+    dtype = torch.promote_types(original.dtype, torch.float32)  # squares do not fit into 16 bits
+    return (perturbed.to(dtype) - original.to(dtype)).flatten(1).square().mean(dim=1).sqrt()
 
 
 def rescale_perturbation(
@@ -58,9 +59,11 @@ def rescale_perturbation(
         bounds: clip to them afterwards, which shortens the perturbation again; None does not clip.
 
     Raises:
-        ValueError: if an image is not perturbed at all, the shapes differ or `to` is negative.
+        ValueError: if an image is not perturbed at all, an original lies outside the bounds, the
+            shapes differ or `to` is negative.
     """
     present = distortion(original, perturbed)
+    _refuse_outside(original, bounds)
     if (lost := ~(present > 0)).any():
         raise ValueError(
             f"image {int(lost.nonzero()[0])} is not perturbed and has no direction to "
@@ -90,9 +93,11 @@ def add_gaussian_noise(
 
     Raises:
         TypeError: if the images are not floating point.
-        ValueError: if a standard deviation is negative or there is not one per image.
+        ValueError: if a standard deviation is negative, there is not one per image, or images lie
+            outside the bounds.
     """
     refuse_other_than_floats(images)
+    _refuse_outside(images, bounds)
     noise = torch.randn(
         images.shape, generator=generator, device=generator.device, dtype=images.dtype
     )
@@ -116,9 +121,11 @@ def add_equal_noise(
         generator: source of the noise; it may be on another device than the images.
 
     Raises:
-        ValueError: if the shapes differ, or there is no room for so much noise between the bounds.
+        ValueError: if the shapes differ, originals lie outside the bounds, or there is no room for
+            so much noise between these.
     """
     size = distortion(original, perturbed)
+    _refuse_outside(original, bounds)
     noise = add_gaussian_noise(
         torch.zeros_like(original), standard_deviation=1, generator=generator
     )
@@ -208,6 +215,14 @@ def _per_image(name: str, number: float | Tensor, images: Tensor) -> Tensor:
     if not (values >= 0).all():
         raise ValueError(f"{name} must not be negative, got {values.min().item():g}")
     return values.view(-1, *[1] * (images.ndim - 1))
+
+
+def _refuse_outside(images: Tensor, bounds: Bounds | None) -> None:
+    if bounds is not None and not torch.equal(clip(images, bounds), images):
+        raise ValueError(
+            f"pixels lie in [{images.min():.3g}, {images.max():.3g}], some outside the bounds "
+            f"{bounds}: rescale the images, or state their range as bounds"
+        )
 
 
 def clip(images: Tensor, bounds: Bounds | None) -> Tensor:

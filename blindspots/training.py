@@ -33,7 +33,7 @@ def weight_decay_loss(
     `"half_squared_norm"`, `decay / 2 * (sum(W**2) + sum(b**2))`, does, without hidden layers.
 
     Args:
-        model: its linear and convolutional layers are decayed, in the order of `modules()`.
+        model: its `nn.Linear` and `nn.Conv2d` are decayed, in the order of `modules()`.
         weight_decay: one factor per such layer, input side first.
         convention: which of the two formulas.
 
@@ -48,10 +48,11 @@ def weight_decay_loss(
     0.30000001192092896
     """
     layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv2d))]
-    if len(weight_decay) != len(layers) or min(weight_decay) < 0:
+    finite = all(0 <= factor < math.inf for factor in weight_decay)
+    if len(weight_decay) != len(layers) or not layers or not finite:
         raise ValueError(
-            f"weight_decay {tuple(weight_decay)} does not fit a model with {len(layers)} linear or "
-            "convolutional layers: give each one factor >= 0, input side first"
+            f"weight_decay {tuple(weight_decay)} does not fit a model with {len(layers)} layers of "
+            "nn.Linear or nn.Conv2d: give each one factor >= 0, input side first"
         )
     if convention not in ("half_squared_norm", "printed"):
         raise ValueError(
@@ -169,6 +170,10 @@ def fit_with_adversaries(
         raise ValueError(
             f"depths must be numbers of layers from 0 to {len(model) - 1}, got {tuple(depths)}"
         )
+    if pool_size is not None and min(examples, refresh, every) < 1:
+        raise ValueError(
+            f"examples, refresh and every must be at least 1, got {examples}, {refresh} and {every}"
+        )
     if pool_size is not None and pool_size < max(examples, refresh):
         raise ValueError(
             f"a pool of {pool_size} is too small to learn from {examples} and to replace {refresh} "
@@ -246,6 +251,8 @@ def fit_to_convergence(
         ValueError: as `fit`.
     """
     _refuse_futile(model, data)
+    if not 1 <= max_iterations < math.inf:
+        raise ValueError(f"need at least one iteration to learn, got {max_iterations}")
     per_call = 10
     optimizer = torch.optim.LBFGS(
         model.parameters(),

@@ -47,7 +47,7 @@ def participation_ratio(features: Float[Tensor, "n d"]) -> float:
         ValueError: if they are not a finite matrix, or the same for all images.
     """
     refuse_other_than_features(features)
-    variances = torch.linalg.eigvalsh(features.double().mT.cov())
+    variances = torch.linalg.eigvalsh(torch.atleast_2d(features.double().mT.cov()))
     if not variances.sum() > 0:
         raise ValueError("the features of all images are equal and fill no dimension")
     return (variances.sum().square() / variances.square().sum()).item()
@@ -77,6 +77,9 @@ def top_images(
     n, d = features.shape
     if not 1 <= k <= n:
         raise ValueError(f"k must lie between 1 and the number of images, {n}, got {k}")
+    refuse_other_than_floats(directions, "directions")
+    if not directions.isfinite().all():
+        raise ValueError("directions must be finite, but contain NaN or infinity")
     if directions.shape[-2:-1] != (d,):
         raise ValueError(
             f"directions of {d} features must have {d} rows, got shape {tuple(directions.shape)}"
@@ -127,7 +130,8 @@ def pixel_compactness(
     k = _pairs(top)
     refuse_other_than_floats(images)
     _refuse_others(top, len(images))
-    pixels = images.flatten(1) - images.flatten(1).mean(dim=0)
+    pixels = images.flatten(1).to(torch.promote_types(images.dtype, torch.float32))
+    pixels = pixels - pixels.mean(dim=0)
     squares = pixels.square().sum(dim=1)
     scatter = squares.sum() / (len(pixels) - 1)
     if (images == images[:1]).all():
@@ -145,8 +149,9 @@ def pixel_compactness(
 def count_detectors(labels: Int[Tensor, "n"], top: Int[Tensor, "*b m k"]) -> Int[Tensor, "*b"]:
     """Count the labels that have a direction which detects them, per basis.
 
-    A direction detects a label if at least half of its top images have it. What Network Dissection
-    counts (Bau et al. 2017) is of this kind, for visual concepts in place of labels.
+    A direction detects the most frequent label of its top images if at least half of them have it
+    (of two with half each, the smaller one): one label, as a unit detects one visual concept at
+    most in Network Dissection (Bau et al. 2017).
 
     Args:
         labels: of all images: classes, or finer kinds.
@@ -207,7 +212,8 @@ def basis_test(
 
     Raises:
         TypeError: if the features are not a tensor of 32- or 64-bit numbers.
-        ValueError: if units are dead, features not finite, or k or rotations out of range.
+        ValueError: if units are dead, features or scores are not finite, or k or rotations are out
+            of range.
     """
     return basis_tests(
         features,
@@ -260,6 +266,8 @@ def basis_tests(
 
 
 def _compare(natural: Tensor, rotated: Tensor) -> BasisTest:
+    if not (natural.isfinite().all() and rotated.isfinite().all()):
+        raise ValueError("the coherence of some directions is NaN or infinite: it must be a number")
     mean, means = natural.double().mean(), rotated.double().mean(dim=1)
     beyond = min(int((means >= mean).sum()), int((means <= mean).sum()))
     pvalue = min(1.0, 2 * (1 + beyond) / (len(means) + 1))

@@ -129,8 +129,10 @@ def read_notebook(file: Path) -> list[tuple[str, str]]:
             f"the file has {size / 2**20:.0f} MB, more than {LARGEST / 2**20:.0f}: clear outputs"
         )
     try:
-        cells = json.loads(file.read_bytes())["cells"]
-        pairs = [(cell["cell_type"], cell["source"]) for cell in cells]
+        content = json.loads(file.read_bytes())
+        sheets = content.get("worksheets", [content])  # of notebooks before the fourth format
+        cells = [cell for sheet in sheets for cell in sheet["cells"]]
+        pairs = [(c["cell_type"], c["source"] if "source" in c else c["input"]) for c in cells]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise Unusable(
             "the file is damaged, it cannot be read as a notebook: open it in Jupyter, save it and "

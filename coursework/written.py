@@ -1,6 +1,7 @@
 """What students wrote, wherever they typed it: what is not in the notebook handed out."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ LONGEST = 20_000  # characters of an answer
 MARK = "_Type your answer here, replacing this text._"
 BEGIN = "<!-- BEGIN QUESTION -->"  # before each question that a person grades
 ALIKE = 0.7  # how similar a line is to a heading that was retouched
+BOLD = re.compile(r"^#*\s*\*\*.*?\*\*|^#.*$")  # a heading
+NUMBER = re.compile(r"\W*question\s+(\d+)", re.IGNORECASE)
 REWRAPPED = 20  # characters from which a piece of the text handed out is recognised as such
 
 
@@ -45,6 +48,10 @@ def written_answers(
             owner = next(marks, owner)
         if heading := _heading(text, headings):
             owner = headings[heading]
+            text = BOLD.sub("", text, count=1).strip()
+            if not text or owner not in answers or number in kept or _is_part(text, whole):
+                continue
+            answers[owner].append(line._replace(text=text))  # what was typed beside the heading
         elif number in kept or text in given or _is_part(text, whole):
             continue
         elif text and owner in answers:
@@ -75,19 +82,26 @@ def _lines(cells: list[tuple[str, str]]) -> Iterator[Line]:
 
 
 def _heading(text: str, headings: dict[str, str]) -> str | None:
-    """The heading that stands in a line, or that it resembles."""
-    for heading in headings:
-        if heading in text:
-            return heading
-    if "**" not in text and not text.startswith("#"):
-        return None
+    """The heading with which a line begins, or that its beginning resembles."""
     start = text.lstrip("# ")
+    for heading in headings:
+        if start.startswith(heading):
+            return heading
+    if not start.startswith("**") and not text.startswith("#"):
+        return None
+    if number := _number(start):  # which says more than the words behind it
+        return next((heading for heading in headings if _number(heading) == number), None)
 
     def likeness(heading: str) -> float:
         return difflib.SequenceMatcher(None, heading, start[: len(heading) + 10]).ratio()
 
     closest = max(headings, key=likeness, default="")
     return closest if closest and likeness(closest) >= ALIKE else None
+
+
+def _number(heading: str) -> str:
+    found = NUMBER.match(heading)
+    return found[1] if found else ""
 
 
 def _is_part(text: str, whole: str) -> bool:

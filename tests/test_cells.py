@@ -9,7 +9,7 @@ from coursework import cells
     "source, code, left_out",
     [
         ("%matplotlib inline\nimport torch", "pass\nimport torch", ["%matplotlib inline"]),
-        ("files = !ls\ny = 2", "files = None\ny = 2", ["!ls"]),
+        ("files = !ls\ny = 2", "files = ['']\ny = 2", ["!ls"]),
         ("%%time\ndef f():\n    return 1", "def f():\n    return 1", []),
         ("%timeit -n 3 f(2)", "f(2)", []),
         ("%%bash\nls", "pass", ["%%bash"]),

@@ -644,3 +644,13 @@ def test_another_grader_or_another_edition_grades_again(tmp_path, monkeypatch):
         (tmp_path / name).write_text("second")
         assert grade_class.grader_version("one") != before
         before = grade_class.grader_version("one")
+
+
+def test_a_notebook_of_the_third_format_is_read(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["some ", "text"]},
+        {"cell_type": "code", "input": "x = 1"},
+    ]
+    file = tmp_path / "old.ipynb"
+    file.write_text(json.dumps({"nbformat": 3, "worksheets": [{"cells": cells}]}))
+    assert grade_one.read_notebook(file) == [("markdown", "some text"), ("code", "x = 1")]

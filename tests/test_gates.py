@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from blindspots import (
     LabelledImages,
+    add_equal_noise,
     add_gaussian_noise,
     affine_minimum,
     basis_test,
@@ -25,6 +26,7 @@ from blindspots import (
     evaluate,
     fit,
     fit_to_convergence,
+    fit_with_adversaries,
     haar_basis,
     label_agreement,
     layer_bounds,
@@ -48,6 +50,8 @@ from blindspots import (
     zoo,
 )
 from blindspots.attack.adversaries import pgd
+from blindspots.attack.rounding import round_adversarial
+from blindspots.intervals import median_interval, ratio_interval, share_bound
 from blindspots.networks import KernelMachine
 from blindspots.perturbations import structural_similarity
 from blindspots.training import fit_sparse_autoencoder
@@ -325,6 +329,17 @@ class Keeps(nn.Module):
         return self.seen
 
 
+class Constant(nn.Module):
+    """Multiplies by a tensor that is no buffer."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.rand(3, 4)
+
+    def forward(self, x):
+        return nn.functional.linear(x.flatten(1), self.weight)
+
+
 def keeping():
     model = Keeps().eval()
     model(IMAGES)
@@ -516,6 +531,111 @@ MISTAKES = {
         ValueError,
         "images of one shape",
     ),
+    "scores that are no numbers": (
+        lambda: basis_test(
+            FEATURES, lambda top: label_agreement(KINDS, top) * torch.nan, k=2, rotations=2
+        ),
+        ValueError,
+        "NaN or infinite: it must be a number",
+    ),
+    "directions that are no numbers": (
+        lambda: top_images(FEATURES, torch.full((6, 6), torch.nan), k=2),
+        ValueError,
+        "directions must be finite",
+    ),
+    "a column of values": (
+        lambda: median_interval(torch.rand(10, 1)),
+        ValueError,
+        "one value per image",
+    ),
+    "a matrix of shares": (lambda: share_bound(torch.rand(3, 9)), ValueError, "one for each"),
+    "one reference for three runs": (
+        lambda: ratio_interval(torch.rand(3), torch.rand(1), images=9),
+        ValueError,
+        "one reference for each run",
+    ),
+    "no image to count": (
+        lambda: ratio_interval(torch.rand(3), torch.rand(3), images=0),
+        ValueError,
+        "at least one image",
+    ),
+    "a count that is no number": (
+        lambda: wilson_interval(0.1, torch.nan),
+        ValueError,
+        "at least one image",
+    ),
+    "noise for pixels of another range": (
+        lambda: add_gaussian_noise(
+            255 * IMAGES, standard_deviation=1, bounds=(0, 1), generator=SEEDED
+        ),
+        ValueError,
+        "outside the bounds",
+    ),
+    "equal noise for pixels of another range": (
+        lambda: add_equal_noise(255 * IMAGES, 254 * IMAGES, bounds=(0, 1), generator=SEEDED),
+        ValueError,
+        "outside the bounds",
+    ),
+    "files of pixels of another range": (
+        lambda: round_adversarial(MODEL, 255 * IMAGES, TARGETS),
+        ValueError,
+        r"must lie in \[0, 1\]",
+    ),
+    "files of arrays": (
+        lambda: round_adversarial(MODEL, IMAGES.numpy(), TARGETS),
+        TypeError,
+        "torch.as_tensor",
+    ),
+    "half a level": (
+        lambda: round_adversarial(MODEL, IMAGES, TARGETS, levels=2.5),
+        ValueError,
+        "two levels or more",
+    ),
+    "no iteration": (
+        lambda: learn(function=fit_to_convergence, max_iterations=0),
+        ValueError,
+        "at least one iteration",
+    ),
+    "a decay that is no number": (
+        lambda: fit(PLAIN, DATA, weight_decay=[torch.nan], steps=1, generator=SEEDED),
+        ValueError,
+        "one factor >= 0",
+    ),
+    "a pool that is never renewed": (
+        lambda: learn(function=fit_with_adversaries, attack=None, every=0, generator=SEEDED),
+        ValueError,
+        "every must be at least 1",
+    ),
+    "no image in a batch": (
+        lambda: evaluate(MODEL, IMAGES, batch_size=0),
+        ValueError,
+        "at least one image",
+    ),
+    "receivers without names": (
+        lambda: transfer_matrix([MODEL], {"x": DATA}),
+        TypeError,
+        "pass dictionaries",
+    ),
+    "images that are no numbers": (
+        lambda: lipschitz_lower_bound(MODEL, IMAGES * torch.nan),
+        ValueError,
+        "NaN or infinity",
+    ),
+    "whole numbers to certify": (
+        lambda: certified_radius(MODEL, bytes_of(IMAGES), bound=1.0),
+        TypeError,
+        "floating point",
+    ),
+    "a constant that stays behind": (
+        lambda: certified_radius(Constant().eval(), IMAGES, bound=1.0),
+        ValueError,
+        "register_buffer",
+    ),
+    "an affine model of 16 bits": (
+        lambda: affine_minimum(copy.deepcopy(MODEL).half(), IMAGES.half(), TARGETS),
+        TypeError,
+        "float32 or float64",
+    ),
     "no image to attack exactly": (
         lambda: affine_minimum(MODEL, IMAGES[:0], None),
         ValueError,
@@ -629,3 +749,45 @@ def test_pixels_can_be_kept_as_they_are(attack):
 def test_bounds_that_are_none_are_answered(bounds):
     with pytest.raises(ValueError, match=r"a lower and an upper one|choose other bounds"):
         nearest_attack(MODEL, IMAGES, TARGETS, bounds=bounds)
+
+
+def test_sixteen_bits_do_not_hide_what_is_small_or_large():
+    zero = torch.zeros(1, 784)
+    for step in (1e-4, 300.0):
+        exact = distortion(zero, zero + step)
+        assert torch.allclose(distortion(zero.half(), zero.half() + step), exact, rtol=1e-2)
+    images = 3 * torch.rand(1500, 784, generator=SEEDED)
+    top = torch.arange(24).view(3, 8)
+    exact = pixel_compactness(images, top)
+    assert torch.allclose(pixel_compactness(images.half(), top), exact, atol=1e-3)
+
+
+def test_one_feature_has_one_dimension():
+    alone = torch.randn(50, 1, generator=SEEDED)
+    assert participation_ratio(alone) == pytest.approx(1)
+    assert (alone @ whitening(alone)).std().item() == pytest.approx(1)
+
+
+def test_a_place_where_the_model_is_dead_does_not_end_the_climb():
+    """All units of a ReLU layer are silent at black pixels; the root has no slope there."""
+    model = mlp((10, 8, 3), activation=nn.ReLU, generator=SEEDED).eval()
+    model[1].weight.data.fill_(500)
+    model[1].bias.data.fill_(-500)
+    images = torch.stack([torch.zeros(10), torch.ones(10)])
+    alive = lipschitz_lower_bound(model, images[1:], steps=5)
+    assert alive > 0 and lipschitz_lower_bound(model, images, steps=5) >= alive * (1 - 1e-6)
+    model[-1].weight.data.zero_()
+    assert lipschitz_lower_bound(model, images, steps=5) == 0
+
+    class Root(nn.Module):
+        def forward(self, x):
+            return x.sqrt()
+
+    assert lipschitz_lower_bound(Root().eval(), images) == pytest.approx(0.5, rel=1e-3)
+
+
+def test_tiny_logits_have_their_slopes():
+    tiny = copy.deepcopy(MODEL)
+    tiny[1].weight.data.mul_(1e-20)
+    tiny[1].bias.data.zero_()
+    assert lipschitz_lower_bound(tiny, IMAGES) == pytest.approx(3e-20, rel=1e-4)

@@ -44,6 +44,10 @@ LAYERS = [
     (nn.MaxPool2d(2, stride=1, dilation=2), 2),
     (nn.MaxPool2d(3, stride=(3, 2), padding=1), math.sqrt(2)),
     (nn.AvgPool2d(2), 0.5),
+    (nn.LogSoftmax(dim=1), math.sqrt(2)),
+    (nn.Softmax2d(), 0.5),
+    (nn.PixelUnshuffle(2), 1),
+    (nn.ChannelShuffle(2), 1),
 ]
 
 

@@ -227,6 +227,7 @@ GLOBALS = {
     "a tensor": ("data = torch.ones(3)", "x * data.sum().item()"),
     "a network": ("data = torch.nn.Linear(1, 1)", "data(torch.ones(1)).item()"),
     "a partial": ("data = functools.partial(min, 2)", "data(x)"),
+    "a method": ("data = torch.nn.Linear(1, 1).forward", "data(torch.ones(1)).item()"),
     "in a generator": ("data = 2", "sum(data * v for v in [x])"),
     "in a lambda": ("def data(v):\n    return v", "list(map(lambda v: data(v), [x]))"),
 }

@@ -43,12 +43,14 @@ def affine_minimum(
         The minima, in 64 bits, on the boundary itself, where the target's logit ties with another.
 
     Raises:
-        TypeError: if the targets are not class numbers.
+        TypeError: if the images are not of 32 or 64 bits, or the targets not class numbers.
         ValueError: if the model is not affine or in training mode, a target is not one of its
             classes or has no image within the bounds, or images lie outside them.
     """
     refuse_moving(model)
     refuse_other_than_tensors(images)
+    if images.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
     bounds = checked_bounds(images, bounds)
     weight, bias = _coefficients(model, images, bounds)
     if targets is not None:

@@ -1,10 +1,12 @@
 """Adversarial images that survive being written to a file."""
 
+import math
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from blindspots.data import class_numbers
+from blindspots.data import class_numbers, refuse_other_than_floats
 from blindspots.networks import classify, margin, refuse_moving
 
 STEPS = 200
@@ -38,12 +40,20 @@ def round_adversarial(
         The rounded images, and whether the target leads in each.
 
     Raises:
-        ValueError: if the model is in training mode, there are fewer than two levels, or targets
-            do not fit.
+        TypeError: if the images are not floating point.
+        ValueError: if the model is in training mode, images lie outside [0, 1], there are fewer
+            than two levels, or targets do not fit.
     """
     refuse_moving(model)
-    if levels < 2:
+    refuse_other_than_floats(images)
+    if not (levels == int(min(levels, 2**16)) and levels >= 2):
         raise ValueError(f"a pixel needs two levels or more, got {levels}: a PNG has 256")
+    if not ((images >= 0) & (images <= 1)).all():
+        raise ValueError(
+            f"pixels must lie in [0, 1], got {images.min():.3g} to {images.max():.3g}: rescale them"
+        )
+    if not math.isfinite(ahead):
+        raise ValueError(f"ahead must be a number, got {ahead}")
     steps = levels - 1
     grey = (images.detach() * steps).round()
     done = torch.zeros(len(images), dtype=torch.bool, device=images.device)

@@ -227,6 +227,13 @@ def _celu(module: nn.CELU, shape: tuple[int, ...], tight: bool) -> float:
     return 1.0
 
 
+def _log_softmax_layer(module: nn.LogSoftmax, shape: tuple[int, ...], tight: bool) -> float:
+    """The norm of its Jacobian I - 1 p^T, with all of p on one class."""
+    if module.dim is None:
+        raise NotImplementedError("state its dim, which is guessed otherwise")
+    return root(shape[module.dim])
+
+
 def _constant(bound: float) -> Callable[[nn.Module, tuple[int, ...], bool], float]:
     return lambda module, shape, tight: bound
 
@@ -246,7 +253,8 @@ LAYERS: dict[type[nn.Module], Rule] = {
     **dict.fromkeys((nn.ReplicationPad1d, nn.ReplicationPad2d), _pad),
     **dict.fromkeys((nn.CircularPad1d, nn.CircularPad2d), _pad),
     **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout), _constant(1)),
-    **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Identity, nn.PixelShuffle), _constant(1)),
+    **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.Identity), _constant(1)),
+    **dict.fromkeys((nn.PixelShuffle, nn.PixelUnshuffle, nn.ChannelShuffle), _constant(1)),
     **dict.fromkeys((nn.ReLU, nn.ReLU6, nn.Hardtanh, nn.Tanh, nn.Softsign), _constant(1)),
     **dict.fromkeys((nn.LogSigmoid, nn.Softshrink, nn.Tanhshrink), _constant(1)),
     nn.Sigmoid: _constant(0.25),
@@ -261,7 +269,9 @@ LAYERS: dict[type[nn.Module], Rule] = {
     nn.LeakyReLU: lambda module, shape, tight: max(1.0, abs(module.negative_slope)),
     nn.ELU: lambda module, shape, tight: max(1.0, abs(module.alpha)),
     nn.PReLU: lambda module, shape, tight: max(1.0, module.weight.abs().max().item()),
-    nn.Softmax: _constant(0.5),  # its Jacobian diag(p) - p p^T
+    # Their Jacobian is diag(p) - p p^T.
+    **dict.fromkeys((nn.Softmax, nn.Softmax2d), _constant(0.5)),
+    nn.LogSoftmax: _log_softmax_layer,
 }
 
 
@@ -353,11 +363,11 @@ def _constants(*tensors: Any) -> None:
         raise NotImplementedError("weights that depend on the image have no bound")
 
 
-def _mean(out: Tensor, x: Seen, dim: Any = None, keepdim: bool = False) -> float:
+def _mean(out: Tensor, x: Seen, dim: Any = None, keepdim: bool = False, axis: Any = None) -> float:
     return up(_added(out, x) * out.numel() / x.value.numel())
 
 
-def _added(out: Tensor, x: Seen, dim: Any = None, keepdim: bool = False) -> float:
+def _added(out: Tensor, x: Seen, dim: Any = None, keepdim: bool = False, axis: Any = None) -> float:
     return times(x.bound, root(x.value.numel() / out.numel()))
 
 
@@ -405,8 +415,7 @@ def _padded(
 
 
 def _log_softmax(out: Tensor, x: Seen, dim: int, **kwargs: Any) -> float:
-    """Its Jacobian I - 1 p^T has the norm of one with all of p on one class, at most."""
-    return times(x.bound, root(x.value.shape[dim]))
+    return times(x.bound, _log_softmax_layer(nn.LogSoftmax(dim), tuple(x.value.shape), True))
 
 
 def _like(kind: Callable[..., nn.Module], arguments: str = "") -> StepRule:
@@ -437,7 +446,7 @@ def _by_name() -> Iterator[tuple[str, StepRule]]:
     yield from dict.fromkeys(("matmul", "mm"), _multiplied).items()
     yield from dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined).items()
     yield from dict.fromkeys(("expand", "expand_as", "repeat", "tile"), _expanded).items()
-    yield from dict.fromkeys(("clamp", "clip"), _clamped).items()
+    yield from dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), _clamped).items()
     yield from dict.fromkeys(
         ("dropout", "dropout1d", "dropout2d", "alpha_dropout"), _dropped
     ).items()

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -42,7 +43,7 @@ def examples(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
     if any(isinstance(p, nn.parameter.UninitializedParameter) for p in model.parameters()):
         raise ValueError("a lazy layer has no weights yet: call the model once, with images")
     sizes = input_shape if isinstance(input_shape, (tuple, list)) else []
-    if not sizes or any(not isinstance(n, int) or n < 1 for n in sizes):
+    if not sizes or any(not isinstance(n, Integral) or n < 1 for n in sizes):
         raise ValueError(
             f"input_shape is that of one image, such as (3, 224, 224), got {input_shape!r}"
         )

@@ -27,10 +27,11 @@ from blindspots.bounds._trace import (
     steps,
 )
 from blindspots.bounds.norms import dense_norm
-from blindspots.data import refuse_other_than_floats, refuse_other_than_tensors
+from blindspots.data import refuse_other_than_floats
 from blindspots.networks import classify, evaluate, refuse_moving
 
 NEAR = 1e-4  # of an image: how far what a Jacobian promises is looked for
+FLAT = 1e-300  # a slope that counts as none
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def certified_radius(
         L2 distances in 64 bits. Inside them there is no adversarial example at all.
 
     Raises:
-        TypeError: if the images are not a tensor, or the bound not a number or tensor.
+        TypeError: if the images are not floating point, or the bound is not a number or tensor.
         ValueError: if the bounds are not positive or do not fit the classes.
 
     >>> from blindspots import mlp
@@ -209,15 +210,16 @@ def certified_radius(
     >>> certified_radius(model, torch.rand(3, 1, 8, 8), bound=bounds).shape
     torch.Size([3])
     """
-    refuse_other_than_tensors(images)
+    refuse_other_than_floats(images)
     settle(model, images[:1])
     if not isinstance(bound, (int, float, np.ndarray, Tensor)):
         raise TypeError(
             f"bound must be a number or a tensor, got {type(bound).__name__}: of what layer_bounds "
             "returns pass .bound"
         )
-    model = _in_64_bits(model)
-    logits = evaluate(partial(classify, model), images.double())
+    images = images.double()
+    model = _in_64_bits(model, images)
+    logits = evaluate(partial(classify, model), images)
     classes = logits.shape[1]
     own = nn.functional.one_hot(logits.argmax(dim=1), classes).bool()
     bounds = torch.as_tensor(bound, dtype=torch.float64, device=logits.device)
@@ -267,56 +269,71 @@ def lipschitz_lower_bound(
             f"need at least one image, one start and no negative steps, got {len(images)}, "
             f"{starts} and {steps}"
         )
-    model = _in_64_bits(model)
-    evaluate(model, images[:1].double())  # which says what is wrong with it
+    if not images.isfinite().all():
+        raise ValueError("images contain NaN or infinity: leave these images out")
+    images = images.double()
+    model = _in_64_bits(model, images)
     softened = copy.deepcopy(model)
     for parent in list(softened.modules()):
         for name, layer in parent.named_children():
             if isinstance(layer, nn.ReLU):
                 setattr(parent, name, nn.Softplus(beta=2))
-    images = images.double()
     norms = torch.cat([_stretches(model, batch) for batch in images.split(200)])
     largest = norms.max().item()
     points = images[norms.topk(min(starts, len(norms))).indices].clone().requires_grad_()
     optimizer = torch.optim.Adam([points], lr=0.05)
     for _ in trange(steps, disable=not progress, leave=False):
-        height = _jacobian_norms(softened, points).log().sum()
+        height = _jacobian_norms(softened, points)
         if not height.requires_grad:
             break  # an affine model has no way up
         optimizer.zero_grad()
-        (-height).backward()
+        (-height.clamp_min(FLAT).log()).sum().backward()
+        if points.grad is not None:
+            points.grad.nan_to_num_(0)  # of places where the model is constant
         optimizer.step()
         largest = max(largest, _stretches(model, points.detach()).max().item())
     return largest
 
 
-def _in_64_bits(model: nn.Module) -> nn.Module:
+def _in_64_bits(model: nn.Module, images: Tensor) -> nn.Module:
+    """A copy that takes 64-bit images."""
     if not isinstance(model, nn.Module):
         raise TypeError(
             f"a {type(model).__name__} cannot be computed in 64 bits: pass an nn.Module"
         )
     try:
-        return copy.deepcopy(model).double()
+        exact = copy.deepcopy(model).double()
     except RuntimeError as error:
         raise ValueError(
             "the model keeps a tensor with its history, so it cannot be copied: call it once more "
             "inside torch.no_grad(), or let it keep tensor.detach()"
         ) from error
+    try:
+        evaluate(exact, images[:1])
+    except ValueError as error:
+        raise ValueError(
+            f"{error}. It is computed in 64 bits here: its forward must not convert types, and "
+            "constants must be buffers (register_buffer)"
+        ) from error
+    return exact
 
 
 @torch.no_grad()
 def _stretches(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
-    """The norms of the Jacobians, or what is seen of them: at a kink PyTorch's may be too large."""
-    jacobians = _jacobians(model, images)
+    """The norms of the Jacobians, or what is seen of them: at a kink PyTorch's may be too large.
+
+    Zero where they are not finite, which bounds the slope from below, too.
+    """
+    jacobians = _jacobians(model, images).nan_to_num(0, 0, 0)
     norms = torch.linalg.matrix_norm(jacobians, 2)
     steepest = torch.linalg.eigh(jacobians @ jacobians.mT).eigenvectors[:, None, :, -1] @ jacobians
-    step = NEAR * nn.functional.normalize(steepest, dim=2).view_as(images)
+    step = NEAR * nn.functional.normalize(steepest, dim=2, eps=FLAT).view_as(images)
     seen = (model(images + step) - model(images - step)).flatten(1).norm(dim=1) / (2 * NEAR)
     return torch.where(seen >= norms * (1 - 1e-6), norms, seen)
 
 
 def _jacobian_norms(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
-    return torch.linalg.matrix_norm(_jacobians(model, images), 2)
+    return torch.linalg.matrix_norm(_jacobians(model, images).nan_to_num(0, 0, 0), 2)
 
 
 def _jacobians(model: nn.Module, images: Tensor) -> Float[Tensor, "n k d"]:
