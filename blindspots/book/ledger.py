@@ -501,7 +501,9 @@ def record_table(
     record(
         name,
         found=f"{inside} of {len(printed)} printed numbers lie where one more training of ours "
-        f"would lie with a probability of 95 % (bands of {half}{wide}).",
+        f"would lie with a probability of 95 % (bands of {half}{wide})"
+        + (f"; chance leaves so few or fewer there in {table.chance:.2g} %" if not wide else "")
+        + ".",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
         f"{0.05 * len(printed):.1f} outside (if a run of ours had given the printed numbers, "
         f"{inside} or fewer would lie inside with a probability of {table.chance:.3g} %); bands of "
