@@ -378,6 +378,17 @@ def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
     few = "--images=2", "--steps=20", "--data", "digits", "--kinds", "wide", "nearly linear"
     found = made(strangers, tmp_path, *few)
     assert [network["kind"] for network in found["networks"]] == ["wide", "nearly linear"]
+    stored = load_stored("strangers")
+    assert keys(found) == keys(stored) | {"versions": keys(found["versions"])}
+    assert keys(found["networks"][0]["rows"][0]) == keys(stored["networks"][0]["rows"][0])
+    compared = {
+        (row["library"], row["attack"], row["setting"]) for row in stored["networks"][0]["rows"]
+    }
+    assert compared == {(s.library, s.attack, s.setting) for s in every}
+    assert {network["kind"] for network in stored["networks"]} == {
+        *stored["halves"][0],
+        *stored["halves"][1],
+    }
     for network in found["networks"]:
         rows = {(row["setting"], row["targeted"]): row for row in network["rows"]}
         assert 0 <= network["error"] < 1 and len(rows) == 3
