@@ -270,8 +270,8 @@ def fit_to_convergence(
         loss.backward()
         return loss
 
+    _first_logits(model.eval(), data.images[:1], data)  # a batch norm cannot learn from one image
     model.train()
-    _first_logits(model, data.images[:1], data)
     previous = math.inf
     for _ in trange(math.ceil(max_iterations / per_call), disable=not progress, leave=False):
         loss = optimizer.step(closure).item()

@@ -706,6 +706,12 @@ def test_training_needs_no_gradients_to_be_on():
         fit_sparse_autoencoder(nn.Linear(4, 2), DATA, steps=1, generator=SEEDED)
 
 
+def test_a_batch_norm_is_trained_on_all_images():
+    normed = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.BatchNorm1d(3))
+    assert learn(normed, function=fit_to_convergence, max_iterations=10) >= 0
+    learn(normed)
+
+
 def test_a_kernel_machine_can_be_computed_in_64_bits():
     machine = KernelMachine(DATA)
     assert lipschitz_lower_bound(machine, IMAGES) > 0
