@@ -201,8 +201,8 @@ def test_other_trainings_widen_the_interval_and_may_change_the_verdict(glued, tr
         content = json.loads(glued["claim_very-close"])
         assert content["interval"] == pytest.approx(judged)
         assert content["trainings"] == pytest.approx((low, high))
-        several = "with several trainings stored (2026-11-27, MNIST, 3 seeds)"
-        origin = f"computed in this build, {several}"
+        several = "widened by several trainings, stored (2026-11-27, MNIST, 3 seeds)"
+        origin = f"computed in this build; {several}"
         assert content["origin"] == origin
     trainings = ledger.load_stored("trainings")["trainings"]
     assert evidence("very-close", interval=(1, 2), data="MNIST") == "holds"
@@ -338,8 +338,7 @@ def test_a_table_is_recorded_with_its_cells_and_with_numbers_from_elsewhere(glue
     content = json.loads(glued["claim_table-2"])
     assert table.inside.all() and content["verdict"] == "holds"
     assert content["ours"].startswith(
-        "3 of 3 inside, where chance alone leaves 0.2 outside (if a run of ours had given the "
-        "printed numbers, 3 or fewer would lie inside with a probability of 100"
+        "3 of 3 inside, where chance alone leaves 0.2 outside; bands of"
     )
     assert content["paper"] is None
     assert "(the paper's), in percent: a 21 (21), b 11 (11)" in content["ours"]

@@ -266,7 +266,9 @@ def record(
     """
     several, source = None, origin(stored)
     if data is not None and (several := trainings_interval(name, data)):
-        source += f", with several trainings {origin(load_stored('trainings') | {'data': data})}"
+        source += (
+            f"; widened by several trainings, {origin(load_stored('trainings') | {'data': data})}"
+        )
     both = [_ends(interval), *([several] if several else [])]
     evidence = Evidence(
         found=found,
@@ -496,18 +498,17 @@ def record_table(
     unit, name_of_unit = (100, ", in percent") if images else (1, "")  # shares of images
     cells = ", ".join(f"{c} {unit * mean:.3g} ({unit * number:.4g})" for c, mean, number in beside)
     listed = f"; ours (the paper's){name_of_unit}: {cells}" if len(printed) <= LISTED else ""
+    chance = f"{table.chance:.2g}" if table.chance >= 0.01 else "less than 0.01"
+    few = f"; if such a training had printed them, {inside} or fewer would lie there with a "
+    few = "" if inside == len(printed) else f"{few}probability of {chance} %"
     half = f"± {100 * table.width:.0f} % in the median"
     wide = ", which is too wide to decide anything" if table.width > WIDEST else ""
     record(
         name,
         found=f"{inside} of {len(printed)} printed numbers lie where one more training of ours "
-        f"would lie with a probability of 95 % (bands of {half}{wide})"
-        + (f"; chance leaves so few or fewer there in {table.chance:.2g} %" if not wide else "")
-        + ".",
+        f"would lie with a probability of 95 % (bands of {half}{wide}){few}.",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
-        f"{0.05 * len(printed):.1f} outside (if a run of ours had given the printed numbers, "
-        f"{inside} or fewer would lie inside with a probability of {table.chance:.3g} %); bands of "
-        f"{half}{wide}{listed}{also}",
+        f"{0.05 * len(printed):.1f} outside{few}; bands of {half}{wide}{listed}{also}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
         interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),

@@ -130,7 +130,7 @@ class FillIn(SphinxPostTransform):
     def found(self, name):
         claim, (document, evidence) = CLAIMS[name], self.records()[name]
         verdict = nodes.paragraph("", "", badge(evidence.verdict))
-        verdict += nodes.Text(f" {evidence.found} ")
+        verdict += nodes.Text(f" {evidence.found}{spread(name, evidence)} ")
         verdict += nodes.emphasis(text=f"{evidence.origin[0].upper()}{evidence.origin[1:]}.")
         fields = nodes.field_list()
         for title, body in (
@@ -154,7 +154,7 @@ class FillIn(SphinxPostTransform):
                     "",
                     "",
                     badge(evidence.verdict),
-                    nodes.Text(f" {evidence.found} "),
+                    nodes.Text(f" {evidence.found}{spread(name, evidence)} "),
                     nodes.emphasis(text=place(evidence)),
                 ),
                 self.link(document, f"claim-{name}", self.title(document)),
@@ -292,6 +292,15 @@ def judged(claim, evidence):
     what, *ends = evidence.negative
     negative = f"{what}: {rule.written(*ends)}, {rule.judge(*ends)}"
     yield "Known negative", negative
+
+
+def spread(name, evidence):
+    """What is judged, where other trainings say something else than this build alone."""
+    if not evidence.trainings:
+        return ""
+    return (
+        f" With the spread of several trainings: {CLAIMS[name].rule.written(*evidence.interval)}."
+    )
 
 
 def place(evidence):
