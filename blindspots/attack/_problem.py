@@ -235,9 +235,7 @@ def _checked(
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor]]:
     """Images, class numbers of 64 bits, and both bounds in the shape of the images."""
     refuse_moving(model)
-    refuse_other_than_tensors(images)
-    if images.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
+    refuse_short_numbers(images)
     lower, upper = checked_bounds(images, bounds)
     if targets is not None:
         device = (targets if isinstance(targets, Tensor) else images).device
@@ -253,6 +251,13 @@ def _checked(
             f"images are {images.dtype} but the model is {weights.dtype}: convert one of them"
         )
     return images, targets, (lower, upper)
+
+
+def refuse_short_numbers(images: Any) -> None:
+    """Refuse what is no tensor of 32- or 64-bit floating point numbers."""
+    refuse_other_than_tensors(images)
+    if images.dtype not in (torch.float32, torch.float64):
+        raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
 
 
 def checked_bounds(

@@ -78,14 +78,15 @@ def pgd(
     refuse_moving(model)
     refuse_other_than_tensors(images)
     checked_bounds(images, bounds)
-    classes = classify(model, images[:1].clone()).shape[1]
-    labels = class_numbers(labels, len(images), classes=classes, name="labels").to(images.device)
     step = size if steps == 1 else 2.5 * size / steps
     moved = images.detach()
     for _ in range(steps):
         moved.requires_grad_()
         with torch.enable_grad():
             logits = classify(model, moved.clone())
+            classes = logits.shape[1]
+            labels = class_numbers(labels, len(images), classes=classes, name="labels")
+            labels = labels.to(images.device)
             loss = F.cross_entropy(logits, labels, reduction="sum")
             (gradient,) = torch.autograd.grad(loss, moved, retain_graph=True)
             if (flat := ~gradient.flatten(1).any(dim=1)).any():

@@ -9,9 +9,9 @@ from jaxtyping import Float, Int
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from blindspots.attack._problem import checked_bounds
+from blindspots.attack._problem import checked_bounds, refuse_short_numbers
 from blindspots.attack.polytope import project_to_polytope
-from blindspots.data import class_numbers, refuse_other_than_tensors
+from blindspots.data import class_numbers
 from blindspots.networks import classify, evaluate, refuse_moving
 from blindspots.perturbations import Bounds, distortion
 
@@ -48,9 +48,7 @@ def affine_minimum(
             classes or has no image within the bounds, or images lie outside them.
     """
     refuse_moving(model)
-    refuse_other_than_tensors(images)
-    if images.dtype not in (torch.float32, torch.float64):
-        raise TypeError(f"images must be float32 or float64, got {images.dtype}: convert them")
+    refuse_short_numbers(images)
     bounds = checked_bounds(images, bounds)
     weight, bias = _coefficients(model, images, bounds)
     if targets is not None:

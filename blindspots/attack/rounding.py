@@ -62,7 +62,8 @@ def round_adversarial(
         with torch.enable_grad():
             points = (grey[left] / steps).requires_grad_()
             logits = classify(model, points)
-            wanted = class_numbers(targets, len(images), classes=logits.shape[1])[left]
+            wanted = class_numbers(targets, len(images), classes=logits.shape[1])
+            wanted = wanted.to(images.device)[left]
             rivals = ~nn.functional.one_hot(wanted, logits.shape[1]).bool()
             excess = margin(logits, wanted, rivals)
             (gradient,) = torch.autograd.grad(excess.sum(), points)
