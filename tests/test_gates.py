@@ -143,6 +143,34 @@ def test_images_are_left_as_they_are(use):
     assert torch.equal(images, IMAGES)
 
 
+class Quantised(nn.Module):
+    """Rounds to 256 greys in front of another model, and lets gradients through."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+
+    def forward(self, x):
+        grey = (x.detach() * 255).round() / 255
+        if self.how == "in place":
+            x.add_(grey - x.detach())
+        elif self.how == "through .data":
+            x.data.copy_(grey)
+        else:
+            x = x + (grey - x.detach())
+        return MODEL(x)
+
+
+@pytest.mark.parametrize("how", ["in place", "through .data"])
+@pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
+def test_a_model_that_works_in_place_is_attacked_like_one_that_does_not(attack, how):
+    found = attack(Quantised(how).eval(), IMAGES, TARGETS)
+    plain = attack(Quantised("with a copy").eval(), IMAGES, TARGETS)
+    assert torch.allclose(found.images, plain.images, atol=1e-6)
+    assert torch.equal(found.success, plain.success)
+    assert plain.success.any()
+
+
 def test_a_receiver_that_works_in_place_leaves_the_others_theirs():
     """Right is one error of the first and none of the second."""
     spoils = nn.Sequential(nn.Hardtanh(-1e-9, 1e-9, inplace=True), *MODEL).eval()

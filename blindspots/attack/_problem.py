@@ -142,17 +142,20 @@ def state_problem(
     """State the problem of one batch; refuse what would make every later result meaningless."""
 
     def logits_of(x: Tensor) -> Tensor:
-        # A copy, as the model may begin with a step in place; and it may end in 16 bits.
-        return model(x.view(-1, *images.shape[1:]).clone()).to(x.dtype)
+        x = x.view(-1, *images.shape[1:])
+        return model(x.clone() if in_place else x).to(x.dtype)  # it may end in 16 bits
 
     with torch.enable_grad():
         points = images.flatten(1).detach().clone().requires_grad_()
-        logits = classify(model, points.view_as(images).clone()).to(points.dtype)
+        copy = points.view_as(images).clone()
+        logits = classify(model, copy).to(points.dtype)
         if not logits.requires_grad:
             raise ValueError(
                 "the model gives no gradient, so no step can be taken: it detaches what it "
                 "computes, or is called inside torch.inference_mode"
             )
+        # Whether the model changes what it is given; a write to `.data` counts as no version.
+        in_place = copy._version > 0 or not torch.equal(copy.view_as(points), points)
         classes = logits.shape[1]
         if targets is None:
             # Any class may become the target; the one predicted now is its only rival.

@@ -192,18 +192,23 @@ def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) ->
     # Without positive curvature a pair would spoil the direction of descent.
     sizes = torch.linalg.vector_norm(steps, dim=2) * squares.sqrt()
     usable = product > torch.finfo(free.dtype).eps * sizes
-    inverse = torch.where(usable, 1 / product, 0)
+    curvature = product / squares
     scale = 1 / torch.linalg.vector_norm(gradient, dim=1).clamp(min=1)
     for i in reversed(order):
-        scale = torch.where(usable[:, i], product[:, i] / squares[:, i], scale)
+        scale = torch.where(usable[:, i], curvature[:, i], scale)
     down, up = torch.zeros_like(product), torch.zeros_like(product)  # along changes, along steps
+    inverse = torch.where(usable, 1 / product, 0).unbind(dim=1)
+    downs, ups = down.unbind(dim=1), up.unbind(dim=1)  # views: what is written there is in both
+    of_steps, of_changes = step_change.unbind(dim=1), change_change.unbind(dim=1)
+    to_steps = step_change.unbind(dim=2)
+    step_gradients, change_gradients = step_gradient.unbind(dim=1), change_gradient.unbind(dim=1)
     for i in order:
-        along = step_gradient[:, i] - torch.linalg.vecdot(step_change[:, i], down)
-        down[:, i] = inverse[:, i] * along
+        along = step_gradients[i] - torch.linalg.vecdot(of_steps[i], down)
+        torch.mul(inverse[i], along, out=downs[i])
     for i in reversed(order):
-        along = change_gradient[:, i] - torch.linalg.vecdot(change_change[:, i], down)
-        along = scale * along + torch.linalg.vecdot(step_change[:, :, i], up)
-        up[:, i] = down[:, i] - inverse[:, i] * along
+        along = change_gradients[i] - torch.linalg.vecdot(of_changes[i], down)
+        along = scale * along + torch.linalg.vecdot(to_steps[i], up)
+        torch.sub(downs[i], inverse[i] * along, out=ups[i])
     combined = (up[:, None] @ steps - (scale[:, None] * down)[:, None] @ changes)[:, 0]
     return -(scale[:, None] * gradient + combined)
 
@@ -215,21 +220,26 @@ def _backtrack(
     x, value, gradient = rows.x.clone(), rows.value.clone(), rows.gradient.clone()
     evaluations, length = rows.evaluations.clone(), torch.ones_like(value)
     left = rows.running.nonzero()[:, 0]
+    everyone = rows.problem, rows.x, rows.value, rows.gradient, rows.lower, rows.upper, direction
     for _ in range(MAX_BACKTRACKS):
-        trial = rows.x[left] + length[left, None] * direction[left]
-        trial = trial.clamp(rows.lower[left], rows.upper[left])
-        trial_value, trial_gradient = _value_and_gradient(fun, trial, rows.problem[left])
+        # Gathering rows costs as much as the rest: at first there is often nothing to leave out.
+        here = everyone if len(left) == len(x) else tuple(field[left] for field in everyone)
+        problem, start, before, down, lower, upper, way = here
+        trial = (start + length[left, None] * way).clamp(lower, upper)
+        trial_value, trial_gradient = _value_and_gradient(fun, trial, problem)
         evaluations[left] += 1
-        slope = (rows.gradient[left] * (trial - rows.x[left])).sum(dim=1)
-        good = (slope < 0) & (trial_value <= rows.value[left] + SUFFICIENT_DECREASE * slope)
-        done = left[good]
+        slope = (down * (trial - start)).sum(dim=1)
+        good = (slope < 0) & (trial_value <= before + SUFFICIENT_DECREASE * slope)
+        done, left = left[good], left[~good]
+        if len(done) == len(x):
+            x, value, gradient = trial, trial_value, trial_gradient
+            break
         x[done], value[done], gradient[done] = trial[good], trial_value[good], trial_gradient[good]
-        # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].
-        excess = trial_value - rows.value[left] - slope
-        length[left] *= (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)
-        left = left[~good]
         if len(left) == 0:
             break
+        # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].
+        excess = trial_value - before - slope
+        length[left] *= (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)[~good]
     accepted = rows.running.clone()
     accepted[left] = False
     after = rows._replace(x=x, value=value, gradient=gradient, evaluations=evaluations)
@@ -247,7 +257,7 @@ def _value_and_gradient(
                 f"the function returned shape {tuple(values.shape)} for {len(problem)} points: "
                 "return one value per row"
             )
-        (gradient,) = torch.autograd.grad(values.sum(), points)
+        (gradient,) = torch.autograd.grad(values, points, torch.ones_like(values))
     return values.detach(), gradient
 
 

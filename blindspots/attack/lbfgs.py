@@ -120,8 +120,8 @@ def search_penalty(problem: Problem, on_step: Callable[[int], Any], *, steps: in
     change = sharpness * first.minimum(problem.slope * problem.unit)
     share = (change / CHANGE).clamp(max=1)
 
-    def loss(x: Tensor, at: Tensor) -> Tensor:
-        logits = sharpness[at, None] * problem.logits(x)
+    def loss(x: Tensor, at: Tensor, sharpness: Tensor) -> Tensor:
+        logits = sharpness[:, None] * problem.logits(x)
         return F.cross_entropy(logits, problem.targets[at], reduction="none")
 
     # The first penalty makes a tenth of the unit as expensive as the margin at the image.
@@ -134,18 +134,22 @@ def search_penalty(problem: Problem, on_step: Callable[[int], Any], *, steps: in
     evaluations = torch.ones_like(problem.targets)
     rows = torch.arange(len(images), device=images.device)
     with torch.no_grad():  # where the loss changes little, only its change counts
-        start = torch.where(share < 1, loss(problem.images, rows), 0)
+        start = torch.where(share < 1, loss(problem.images, rows, sharpness), 0)
     for _ in range(steps):
         on_step(len(rows))
         left = select(problem, rows)
 
+        # One look-up for all of a row's numbers, as this is called in every evaluation.
+        numbers = torch.stack([penalty, problem.unit, sharpness, start, share])[:, rows]
+
         def objective(
-            points: Tensor, at: Tensor, rows: Tensor = rows, penalty: Tensor = penalty
+            points: Tensor, at: Tensor, rows: Tensor = rows, numbers: Tensor = numbers
         ) -> Tensor:
+            penalty, unit, sharpness, start, share = numbers[:, at]
             at = rows[at]
             squared_norm = (points - images[at]).square().sum(dim=1)
-            losses = loss(points * unit[at], at) - start[at]
-            return (penalty[at] * squared_norm + losses) / share[at]
+            losses = loss(points * unit[:, None], at, sharpness) - start
+            return (penalty * squared_norm + losses) / share
 
         minimum = minimize_box(
             objective,

@@ -136,7 +136,7 @@ def project_repeatedly(
         at = rows.at[better]
         best[at], smallest[at] = rows.x[better], size[better]
         pressure[at] = rows.multipliers[better].sum(dim=1)
-        astray = (smallest[rows.at] == torch.inf) & (step >= steps)
+        astray = smallest[rows.at] == torch.inf if step >= steps else None
         rows, moved = _project(left, rows, differences, astray)
         going = ~(reached & (moved <= STANDSTILL * size))
         if step == steps - 1:
@@ -243,7 +243,8 @@ def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Ten
     together = max(len(ahead), TOGETHER // rows.x.shape[1])
     for first in range(0, len(row), together):
         r, c = (index[first : first + together] for index in (row, column))
-        others = _difference_gradient(select(problem, r), rows.x[r], rival[r, c])[1]
+        part = problem._replace(targets=problem.targets[r], rivals=problem.rivals[r])
+        others = _difference_gradient(part, rows.x[r], rival[r, c])[1]
         normals[r, c] = normals[r, c].lerp(others, weight)
     everyone = torch.arange(len(ahead), device=ahead.device)
     known = F.pad(known, (0, 1))
@@ -273,7 +274,7 @@ def _difference_gradient(
 
 
 def _project(
-    problem: Problem, rows: _Rows, differences: Tensor, astray: Tensor
+    problem: Problem, rows: _Rows, differences: Tensor, astray: Tensor | None
 ) -> tuple[_Rows, Tensor]:
     """Go towards the nearest point that satisfies the linearisations; also how far it would be.
 
@@ -282,7 +283,10 @@ def _project(
     lower, upper = problem.lower, problem.upper
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
-    start = torch.where(astray[:, None], rows.x, problem.images)
+    start, multipliers = problem.images, rows.multipliers
+    if astray is not None:
+        start = torch.where(astray[:, None], rows.x, start)
+        multipliers = multipliers.masked_fill(astray[:, None], 0)
     moved = rows.x - start  # not `x`: the digits of a short way would be lost in it
     offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
     lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
@@ -293,7 +297,7 @@ def _project(
         offsets.masked_fill(rows.rival < 0, 0),
         lower=lower - start,
         upper=upper - start,
-        multipliers=rows.multipliers.masked_fill(astray[:, None], 0),
+        multipliers=multipliers,
         tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
         max_iterations=NEWTON_STEPS,
     )
