@@ -1,9 +1,12 @@
 import copy
 import math
+import pkgutil
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from blindspots import (
     add_gaussian_noise,
@@ -17,6 +20,10 @@ from blindspots import (
 )
 
 STEPS = {lbfgs_attack: "penalties", nearest_attack: "projections"}
+STEP = {
+    lbfgs_attack: "blindspots.attack.box._iterate",
+    nearest_attack: "blindspots.attack.nearest._project",
+}
 
 
 def affine(weight, bias):
@@ -96,6 +103,40 @@ def test_a_row_does_not_depend_on_its_batch_in_32_bits(network, digits, attack, 
     monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 7)
     split = attack(network, data.images, targets)
     assert torch.allclose(whole.distortion, split.distortion, rtol=5e-3)
+
+
+class Waits(TorchDispatchMode):
+    """Counts where a GPU and its host would wait for each other: for a number, or for a shape."""
+
+    NUMBERS = ("_local_scalar_dense", "equal", "is_nonzero")
+    SHAPES = ("nonzero", "masked_select", "bincount", "_unique2", "repeat_interleave")
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        masks = name.removeprefix("_").startswith("index") and isinstance(args[1], (list, tuple))
+        masks = masks and any(i is not None and i.dtype == torch.bool for i in args[1])
+        self.count += name in self.NUMBERS + self.SHAPES or masks
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("attack", "most"), [(lbfgs_attack, 14), (nearest_attack, 30)])
+def test_a_gpu_waits_as_often_for_many_images_as_for_few(
+    network, digits, attack, most, monkeypatch
+):
+    """A fixed number of times per step at most, and none per image."""
+    data, targets = digits
+    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 4 * len(targets))
+    step, counts = Mock(wraps=pkgutil.resolve_name(STEP[attack])), []
+    monkeypatch.setattr(STEP[attack], step)
+    for times in (1, 4):
+        images = data.images.double().repeat(times, 1, 1, 1)
+        with Waits() as waits:
+            attack(copy.deepcopy(network).double(), images, targets.repeat(times))
+        counts.append(waits.count / step.call_count)
+        step.reset_mock()
+    few, many = counts
+    assert many < 1.2 * few < 1.2 * most  # rounding may add a step
 
 
 @pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])

@@ -103,14 +103,16 @@ def minimize_box(
         finished = rows.running & (converged | rows.stuck | (iteration == max_iterations))
         if finished.any():
             found = rows.x, rows.value, residual, converged, rows.iterations, rows.evaluations
+            done = finished.nonzero()[:, 0]  # once, as a GPU waits for it
             for field, value in zip(vars(result).values(), found, strict=True):
-                field[rows.problem[finished]] = value[finished]
+                field[rows.problem[done]] = value[done]
             rows = rows._replace(running=rows.running & ~finished)
             if not rows.running.any():
                 break
             # Gathering rows costs as much as an iteration: only when a quarter has finished.
             if rows.running.sum() < 0.75 * len(rows.running):
-                rows = _Rows(*(field[rows.running] for field in rows))
+                kept = rows.running.nonzero()[:, 0]
+                rows = _Rows(*(field[kept] for field in rows))
         rows = _iterate(fun, rows, slot=iteration % history, ftol=max(ftol, rounding))
     return result
 
@@ -230,11 +232,13 @@ def _backtrack(
         evaluations[left] += 1
         slope = (down * (trial - start)).sum(dim=1)
         good = (slope < 0) & (trial_value <= before + SUFFICIENT_DECREASE * slope)
-        done, left = left[good], left[~good]
-        if len(done) == len(x):
-            x, value, gradient = trial, trial_value, trial_gradient
+        taken = good.nonzero()[:, 0]
+        if len(taken) == len(x):
+            x, value, gradient, left = trial, trial_value, trial_gradient, left[:0]
             break
-        x[done], value[done], gradient[done] = trial[good], trial_value[good], trial_gradient[good]
+        done, left = left[taken], left[~good]
+        x[done], value[done] = trial[taken], trial_value[taken]
+        gradient[done] = trial_gradient[taken]
         if len(left) == 0:
             break
         # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].

@@ -132,7 +132,7 @@ def project_repeatedly(
         evaluations[rows.at] += spent
         size = distortion(left.images, rows.x)
         reached = differences.amax(dim=1) <= -left.guard
-        better = reached & (size < smallest[rows.at])
+        better = (reached & (size < smallest[rows.at])).nonzero()[:, 0]  # a GPU waits once
         at = rows.at[better]
         best[at], smallest[at] = rows.x[better], size[better]
         pressure[at] = rows.multipliers[better].sum(dim=1)
@@ -142,7 +142,8 @@ def project_repeatedly(
         if step == steps - 1:
             going &= smallest[rows.at] == torch.inf
         if not going.all():
-            left, rows = select(left, going), _Rows(*(field[going] for field in rows))
+            kept = going.nonzero()[:, 0]
+            left, rows = select(left, kept), _Rows(*(field[kept] for field in rows))
         if len(rows.at) == 0:
             break
         rows = _forget(rows)

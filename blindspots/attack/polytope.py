@@ -100,10 +100,10 @@ def project_to_polytope(
             break
         # Gathering rows costs as much as an iteration: only when it halves what is left.
         if going.sum() <= len(rows) // 2:
-            rows = rows[going]
-            polytopes = _Polytopes(*(field[going] for field in polytopes))
-            dual = _Dual(*(field[going] for field in dual))
-            going = going[going]
+            kept = going.nonzero()[:, 0]
+            rows, going = rows[kept], going[kept]
+            polytopes = _Polytopes(*(field[kept] for field in polytopes))
+            dual = _Dual(*(field[kept] for field in dual))
         dual = _newton(polytopes, dual, going)
     x = (points - _combine(solution, normals)).clamp(lower, upper)
     return PolytopeProjection(x, solution, violation, violation <= tolerances)
@@ -165,8 +165,9 @@ def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor) -> _Dual:
         promised = (here.gradient * (trial - here.multipliers)).sum(dim=1)
         rounding = 10 * tiny * here.value.abs()
         good = result.value >= here.value + SUFFICIENT_INCREASE * promised - rounding
+        taken = good.nonzero()[:, 0]
         for field, update in zip(best, result, strict=True):
-            field[left[good]] = update[good]
+            field[left[taken]] = update[taken]
         left = left[~good]
         length[left] *= 0.4
         if len(left) == 0:
