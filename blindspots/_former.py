@@ -5,7 +5,7 @@ from functools import wraps
 from typing import ParamSpec, TypeVar
 
 MOVED = {
-    "attack._problem": ["AdversarialImages"],
+    "attack.results": ["AdversarialImages"],
     "attack.adversaries": ["pgd"],
     "attack.box": ["BoxMinimum", "minimize_box"],
     "attack.polytope": ["PolytopeProjection", "project_to_polytope"],

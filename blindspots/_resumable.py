@@ -22,7 +22,7 @@ Content = TypeVar("Content")
 
 
 @contextlib.contextmanager
-def whole_file(file: Path) -> Iterator[Path]:
+def atomic_write(file: Path) -> Iterator[Path]:
     """Give a scratch file beside the final one, to write to; it takes the final name at the end.
 
     Makes the folder. If the block fails, the scratch file is removed and an older file stays.
@@ -41,15 +41,15 @@ def read_verified(
     parse: Callable[[Path], tuple[Content, str]],
     checksum: Callable[[Content], str],
     *,
-    otherwise: str,
+    remedy: str,
 ) -> Content | None:
     """Return what a file holds, or None if there is none, or a damaged one, which is deleted.
 
     Args:
-        file: what `whole_file` wrote, unless something happened to it since.
+        file: what `atomic_write` wrote, unless something happened to it since.
         parse: gives its content, and the checksum that was written with it.
         checksum: computes that of a content.
-        otherwise: what is done about a damaged file, for the warning: `"training again"`.
+        remedy: what is done about a damaged file, for the warning: `"training again"`.
     """
     try:
         if not file.exists():
@@ -59,9 +59,9 @@ def read_verified(
             raise ValueError("its checksum is wrong")
     except (KeyError, OSError, RecursionError, SafetensorError, TypeError, ValueError) as error:
         if isinstance(error, PermissionError):
-            warnings.warn(f"{file} cannot be read ({error}): {otherwise}", stacklevel=3)
+            warnings.warn(f"{file} cannot be read ({error}): {remedy}", stacklevel=3)
             return None
-        warnings.warn(f"{file} is damaged ({error}): deleted, {otherwise}", stacklevel=3)
+        warnings.warn(f"{file} is damaged ({error}): deleted, {remedy}", stacklevel=3)
         file.unlink()
         return None
     return content
@@ -70,7 +70,7 @@ def read_verified(
 def fingerprint(*sources: Path, without: Collection[Path] = ()) -> str:
     """Return a short text that changes with the content of any source, or with PyTorch.
 
-    Every question whether something was made by the code of today is answered by it.
+    Use it wherever you ask whether the current code made something.
 
     Args:
         sources: files, and folders: these stand for all files in them and in their sub-folders,
@@ -109,7 +109,7 @@ def run_sweep(
 ) -> list[Any]:
     """Call `function(**setting)` for every setting and return the results in that order.
 
-    The calls go through joblib: one after the other by default; on two cores, or on a Dask or Ray
+    The calls go through joblib: one after the other by default; on two cores, or on a Dask
     cluster, inside `joblib.parallel_config`::
 
         with joblib.parallel_config(n_jobs=2):
@@ -140,9 +140,9 @@ def run_sweep(
     for setting in settings:
         if not isinstance(setting, Mapping) or _written(dict(setting)) != setting:
             raise TypeError(
-                f"results are kept by settings, mappings written as JSON, which makes another one "
-                f"of {setting!r}: use lists in place of tuples, strings as keys, and no tensor, "
-                "path or NaN"
+                f"a setting must be a mapping that comes back from JSON unchanged, got "
+                f"{setting!r}: use lists in place of tuples, strings as keys, and no tensor, path "
+                "or NaN"
             )
     defaults = function.__defaults__, function.__kwdefaults__
     code = [code_version(), function.__qualname__, _source(function), defaults]
@@ -196,7 +196,7 @@ def _call(function: Callable[..., Any], i: int, setting: Setting) -> tuple[int, 
 
 def _own_globals(function: Callable[..., Any]) -> list[str]:
     """What a notebook's function uses of the notebook itself: its code does not show that."""
-    if _is_at_home(function):
+    if _is_in_module_file(function):
         return []
     names = [n for code in _codes(function.__code__) for n in code.co_names]
     found = {n: function.__globals__[n] for n in names if n in function.__globals__}
@@ -223,7 +223,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 def _is_edited(function: Callable[..., Any]) -> bool:
     """Whether the function, or one of its module that it uses, is not in the file as it runs."""
-    if not _is_at_home(function):
+    if not _is_in_module_file(function):
         return False
     file = function.__code__.co_filename
     written = [_contents(code) for code in _codes(compile(Path(file).read_bytes(), file, "exec"))]
@@ -252,7 +252,7 @@ def _written(value: object) -> Any:
         return None
 
 
-def _is_at_home(function: Callable[..., Any]) -> bool:
+def _is_in_module_file(function: Callable[..., Any]) -> bool:
     """Whether the function stands in its module's file."""
     file = getattr(inspect.getmodule(function), "__file__", None)
     return file is not None and file == function.__code__.co_filename
@@ -262,7 +262,7 @@ def _source(function: Callable[..., Any]) -> str:
     """The code of the module that defines the function, or, in a notebook, of the function."""
     module = inspect.getmodule(function)
     with contextlib.suppress(OSError, TypeError):
-        return inspect.getsource(module if module and _is_at_home(function) else function)
+        return inspect.getsource(module if module and _is_in_module_file(function) else function)
     return ""
 
 
@@ -274,7 +274,7 @@ def _read(file: Path) -> Any:
     def checksum(content: Any) -> str:
         return _checksum(content["result"])
 
-    return read_verified(file, parse, checksum, otherwise="computing again")
+    return read_verified(file, parse, checksum, remedy="computing again")
 
 
 def _write(file: Path, setting: Setting, result: Any) -> Any:
@@ -287,7 +287,7 @@ def _write(file: Path, setting: Setting, result: Any) -> Any:
             "lists and dictionaries of them, such as tensor.tolist()"
         ) from error
     content = {"setting": dict(setting), "result": result, "sha256": _checksum(result)}
-    with whole_file(file) as scratch:
+    with atomic_write(file) as scratch:
         scratch.write_text(json.dumps(content), encoding="utf-8")
     return result
 

@@ -44,7 +44,7 @@ class LabelledImages:
         name: what the set is called in a figure or a sentence.
 
     Raises:
-        TypeError: if the images are not a tensor.
+        TypeError: if the images are not a tensor, or the labels not integers.
         ValueError: if the shapes, the number of labels or the pixel range are wrong.
 
     >>> data = load_images("digits", split="test")
@@ -63,13 +63,10 @@ class LabelledImages:
                 f"images must be floating point of shape (n, c, h, w), got {self.images.dtype} of "
                 f"shape {tuple(self.images.shape)}: convert with .float() / 255, reshape to 4 axes"
             )
-        labels = torch.as_tensor(self.labels, device=self.images.device)
-        if labels.dtype not in INTEGERS or (labels < 0).any():
-            raise ValueError(
-                f"labels must be integers from 0, got {labels.dtype}"
-                f"{', some negative' if labels.dtype in INTEGERS else ''}: convert them"
-            )
-        object.__setattr__(self, "labels", class_numbers(labels, len(self.images), name="labels"))
+        labels = class_numbers(self.labels, len(self.images), name="labels")
+        if (labels < 0).any():
+            raise ValueError(f"labels are counted from 0, got {int(labels.min())}: convert them")
+        object.__setattr__(self, "labels", labels.to(self.images.device))
         object.__setattr__(self, "images", self.images.detach())
         if len(self.images) and not (self.images.min() >= 0 and self.images.max() <= 1):
             raise ValueError(
@@ -98,7 +95,7 @@ class LabelledImages:
 
         Args:
             images: of the shape of this set's; memory grows with their number times the set's.
-            labels: of which class the image that is looked for shall be.
+            labels: the class wanted, one per image.
 
         Raises:
             ValueError: if the shapes differ, or there is not one label per image.
@@ -119,7 +116,7 @@ class LabelledImages:
         apart = torch.cdist(images.flatten(1), self.images.flatten(1))
         apart[labels[:, None] != self.labels] = torch.inf
         nearest = apart.min(dim=1)
-        # `cdist` rounds what is near to much more, or less.
+        # Between near images the rounding error of `cdist` is large.
         exact = (images - self.images[nearest.indices]).flatten(1).norm(dim=1)
         return torch.where(nearest.values.isinf(), torch.inf, exact), nearest.indices
 
@@ -169,8 +166,8 @@ def class_numbers(
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} must be class numbers, got {labels!r}: pass a tensor") from error
     if numbers.dtype not in INTEGERS:
-        raise TypeError(f"{name} must be int64 class numbers, got {numbers.dtype}: convert them")
-    if numbers.ndim != 1 or len(numbers) != (len(numbers) if count is None else count):
+        raise TypeError(f"{name} must be integer class numbers, got {numbers.dtype}: convert them")
+    if numbers.ndim != 1 or (count is not None and len(numbers) != count):
         raise ValueError(
             f"{'images' if count is None else f'{count} images'} need as many {name}, got shape "
             f"{tuple(numbers.shape)}: pass one class per image"

@@ -1,4 +1,4 @@
-"""Bases and rotations of a space: random ones, white ones, and directions that suit an attack."""
+"""Random bases, rotations, whitening, and directions aligned with gradients."""
 
 from collections.abc import Sequence
 

@@ -42,31 +42,26 @@ class Lite:
     Attributes:
         wider: factor of the numbers of channels.
         deeper: factor of the numbers of blocks.
-        side: of the images that it was trained on, in pixels.
         sha256: of the file.
     """
 
     wider: float
     deeper: float
-    side: int
     sha256: str
 
 
 LITES = {
     "EfficientNet-Lite0": Lite(
-        1.0, 1.0, 224, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+        1.0, 1.0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
     ),
     "EfficientNet-Lite1": Lite(
-        1.0, 1.1, 240, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+        1.0, 1.1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
     ),
     "EfficientNet-Lite2": Lite(
-        1.1, 1.2, 260, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+        1.1, 1.2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
     ),
 }
-DOWNLOADED = {
-    "AlexNet": ("alexnet", "AlexNet_Weights"),
-    "ResNet-50": ("resnet50", "ResNet50_Weights"),
-}
+DOWNLOADED = {"AlexNet": "alexnet", "ResNet-50": "resnet50"}  # torchvision's names
 
 
 class NoWeights(FileNotFoundError):
@@ -104,20 +99,17 @@ PHOTOGRAPHS = (
 class Normalise(nn.Module):
     """Bring pixels in [0, 1] to the mean 0 and the deviation 1 that the network was trained on."""
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(MEAN).view(3, 1, 1))
-        self.register_buffer("deviation", torch.tensor(DEVIATION).view(3, 1, 1))
+        self.mean = nn.Buffer(torch.tensor(MEAN).view(3, 1, 1))
+        self.deviation = nn.Buffer(torch.tensor(DEVIATION).view(3, 1, 1))
 
     def forward(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
         """Subtract the mean of each channel and divide by its deviation."""
         return (images - self.mean) / self.deviation
 
 
-class Sum(nn.Sequential):
+class Residual(nn.Sequential):
     """Add to the input what the layers make of it."""
 
     def forward(self, images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
@@ -146,8 +138,7 @@ def load_network(name: str, *, side: int = SIDE, stand_in: bool = False) -> nn.M
 
     Raises:
         ValueError: if there is no network of that name, or its file is not the published one.
-        FileNotFoundError: if the weights are not at hand and there shall be no stand-in
-            (`NoWeights`).
+        FileNotFoundError: if the weights are not at hand and no stand-in is allowed (`NoWeights`).
     """
     if name not in (*LITES, *DOWNLOADED):
         known = ", ".join([*LITES, *DOWNLOADED])
@@ -177,13 +168,12 @@ def load_alexnet() -> tuple[nn.Module, bool]:
     variant have 64, 192, 384, 256 and 256 outputs; those of the paper's (Table 5) have 96, 256,
     384, 384 and 256.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        network = load_network("AlexNet", stand_in=True)
-    for warning in caught:
-        warnings.warn(warning.message, stacklevel=2)
+    try:
+        network, is_trained = load_network("AlexNet"), True
+    except NoWeights:
+        network, is_trained = load_network("AlexNet", stand_in=True), False
     assert isinstance(network, nn.Sequential)
-    return network[1], not caught
+    return network[1], is_trained
 
 
 def class_names() -> tuple[str, ...]:
@@ -257,16 +247,16 @@ def _cut(picture: Any) -> Float[Tensor, "3 224 224"]:
 
 
 def _torchvision(name: str) -> nn.Module:
-    import torchvision.models
+    from torchvision.models import get_model
 
-    network: nn.Module = getattr(torchvision.models, DOWNLOADED[name][0])()
+    network: nn.Module = get_model(DOWNLOADED[name])
     return network
 
 
 def _downloaded(name: str) -> dict[str, Tensor]:
-    import torchvision.models
+    from torchvision.models import get_model_weights
 
-    weights = getattr(torchvision.models, DOWNLOADED[name][1]).IMAGENET1K_V1
+    weights = get_model_weights(DOWNLOADED[name]).IMAGENET1K_V1
     try:
         state: dict[str, Tensor] = weights.get_state_dict(check_hash=True, progress=False)
     except (URLError, OSError) as error:
@@ -288,7 +278,7 @@ def _lite(lite: Lite, side: int) -> nn.Sequential:
             parts += _convolution(within, within, kernel, side, stride=step, groups=within)
             side = ceil(side / step)
             parts += [*_convolution(within, wide, 1, side)][:-1]  # no nonlinearity
-            layers += [Sum(*parts)] if step == 1 and channels == wide else parts
+            layers += [Residual(*parts)] if step == 1 and channels == wide else parts
             channels = wide
     layers += [*_convolution(channels, 1280, 1, side), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
     return nn.Sequential(*layers, nn.Linear(1280, 1000))
@@ -319,8 +309,8 @@ def _fused(layers: nn.Sequential) -> Iterator[nn.Module]:
         if isinstance(after, nn.BatchNorm2d):
             assert isinstance(layer, nn.Conv2d)
             yield fuse_conv_bn_eval(layer, after)
-        elif isinstance(layer, Sum):
-            yield Sum(*_fused(layer))
+        elif isinstance(layer, Residual):
+            yield Residual(*_fused(layer))
         elif not isinstance(layer, nn.BatchNorm2d):
             yield layer
 

@@ -129,8 +129,8 @@ def median_interval(values: Float[Tensor, "n"]) -> tuple[float, float]:
         Lower and upper end, both among the values.
 
     Raises:
-        ValueError: if there are too few values to bound anything, they are no list, or one is no
-            number.
+        ValueError: if there are too few values to bound anything, they are not one-dimensional, or
+            one is NaN.
 
     >>> import torch
     >>> median_interval(torch.arange(1.0, 101.0))
@@ -139,7 +139,7 @@ def median_interval(values: Float[Tensor, "n"]) -> tuple[float, float]:
     if values.ndim != 1:
         raise ValueError(f"need one value per image, got shape {tuple(values.shape)}: flatten them")
     if values.isnan().any():
-        raise ValueError("a value is no number (NaN): leave it out, or find out why")
+        raise ValueError("a value is NaN: leave it out, or find out why")
     count = len(values)
     below = int(stats.binom.ppf((1 - CONFIDENCE) / 2, count, 0.5)) - 1
     if below < 0:
@@ -166,7 +166,7 @@ def share_bound(shares: Float[Tensor, "n"]) -> float:
         shares: of independent images, in [0, 1].
 
     Raises:
-        ValueError: if there are no shares, they are no list, or one is out of its range.
+        ValueError: if there are no shares, they are not one-dimensional, or one is not in [0, 1].
 
     References:
         Hoeffding, Probability inequalities for sums of bounded random variables (1963), theorem 1.

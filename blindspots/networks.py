@@ -109,7 +109,7 @@ class KernelMachine(nn.Module):
 
     @classmethod
     def chosen(cls, data: LabelledImages, held_out: LabelledImages) -> "KernelMachine":
-        """Fit with several widths and ridges; keep what reads most held-out images correctly.
+        """Fit with several widths and ridges; keep what classifies most held-out images correctly.
 
         Widths of a quarter to twice the median distance, ridges of 0.001 to 0.1.
         """
@@ -140,10 +140,10 @@ def evaluate(
         ValueError: if the model is in training mode, normalises by the statistics of a batch,
             cannot take the images, or does not return one tensor with a row per image.
     """
-    refuse_moving(function)
+    refuse_training_mode(function)
     refuse_other_than_tensors(images)
     if batch_size < 1:
-        raise ValueError(f"a batch has at least one image, got {batch_size}")
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     with torch.no_grad():
         parts = [_call(function, batch.clone()) for batch in images.split(batch_size)]
     if sum(part.shape[0] if part.ndim else 0 for part in parts) != len(images):
@@ -163,11 +163,19 @@ def predict(
         ValueError: if the model is in training mode, normalises by the statistics of a batch, or
             does not return one row of two or more scores per image.
     """
-    refuse_moving(model)
-    refuse_other_than_tensors(images)
-    with torch.no_grad():
-        batches = images.split(1000)
-        return torch.cat([classify(model, batch.clone()).argmax(dim=1) for batch in batches])
+    return compute_logits(model, images).argmax(dim=1)
+
+
+def compute_logits(
+    model: Callable[[Tensor], Tensor], images: Float[Tensor, "n *shape"]
+) -> Float[Tensor, "n k"]:
+    """Compute the logits of many images, in batches, without gradients.
+
+    Raises:
+        ValueError: as `evaluate`, and as `classify`.
+    """
+    refuse_training_mode(model)
+    return evaluate(partial(classify, model), images)
 
 
 def classify(
@@ -241,8 +249,7 @@ def error_rate(
             f"{len(images)} images and labels of shape {tuple(labels.shape)} give no error rate: "
             "pass at least one image and one label for each"
         )
-    refuse_moving(model)
-    logits = evaluate(partial(classify, model), images)
+    logits = compute_logits(model, images)
     labels = class_numbers(labels, classes=logits.shape[1], name="labels").to(logits.device)
     return (logits.argmax(dim=1) != labels).double().mean().item()
 
@@ -257,7 +264,7 @@ class TransferMatrix:
     """What `transfer_matrix` measured.
 
     Attributes:
-        error: share of a source's images that a receiver misreads, in [0, 1], 64-bit on the CPU.
+        error: share of a source's images that a receiver misclassifies, in [0, 1], in 64 bits.
         sources: names of the rows.
         receivers: names of the columns.
     """
@@ -271,9 +278,9 @@ def transfer_matrix(
     receivers: Mapping[str, Callable[[Tensor], Tensor]],
     sets: Mapping[str, tuple[Tensor, Tensor] | LabelledImages],
 ) -> TransferMatrix:
-    """Show every set of images to every receiver and count what is misread (Tables 2 and 4).
+    """Show every set of images to every receiver and count the errors (Tables 2 and 4).
 
-    An image counts as misread if the predicted class is not its label, whichever class the attack
+    An image is misclassified if the predicted class is not its label, whichever class the attack
     wanted. This includes the receivers' own errors: compare with a row of unperturbed images.
 
     Args:
@@ -306,8 +313,8 @@ def transfer_matrix(
     return TransferMatrix(torch.tensor(error, dtype=torch.float64), tuple(sets), tuple(receivers))
 
 
-def refuse_moving(model: Callable[..., object]) -> None:
-    """Refuse a model of which an image's result would depend on other images, or change.
+def refuse_training_mode(model: Callable[..., object]) -> None:
+    """Refuse a model whose output for one image depends on others, or changes from call to call.
 
     Raises:
         ValueError: if a part of it is in training mode, or is a batch norm without statistics.

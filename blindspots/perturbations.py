@@ -1,4 +1,4 @@
-"""The size of a perturbation, other sizes of it, and the noise that serves as its control."""
+"""Measure and rescale perturbations, and add the noise that serves as their control."""
 
 import torch
 from jaxtyping import Float

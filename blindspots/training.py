@@ -154,7 +154,7 @@ def fit_with_adversaries(
         depths: numbers of layers below the attack; 0 attacks the images.
         pool_size: examples per depth. With None there is no pool: each update attacks the images
             that it learns from, and learns from both, as Goodfellow et al. (2014),
-            arXiv:1412.6572, do. The next three are then of no account.
+            arXiv:1412.6572, do. The next three are then ignored.
         examples: of the pool, per update, beside the images.
         refresh: examples replaced at once.
         every: steps between replacements; each replaces examples of one depth, in turn.
@@ -338,7 +338,7 @@ def fit_sparse_autoencoder(
 
 
 def _refuse_futile(model: nn.Module, data: LabelledImages) -> None:
-    """Refuse a training without an end, or without an effect."""
+    """Refuse to train without images, or without a parameter to change."""
     if not len(data):
         raise ValueError("there are no images to learn from: pass a training set")
     if not any(parameter.requires_grad for parameter in model.parameters()):

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from blindspots._resumable import fingerprint, read_verified, whole_file
+from blindspots._resumable import atomic_write, fingerprint, read_verified
 from blindspots.data import LabelledImages, cache_folder
 from blindspots.networks import convnet, evaluate, mlp
 from blindspots.training import BATCH_SIZE, fit, fit_sparse_autoencoder, fit_to_convergence
@@ -31,7 +31,6 @@ class Recipe:
     """How a named network is built and trained.
 
     Attributes:
-        description: what it is, for a table.
         hidden: units of each hidden layer, or channels of each convolution.
         weight_decay: one factor per linear or convolutional layer that is trained with labels,
             input side first, as in the paper's Table 1 (the convnet's are ours).
@@ -43,7 +42,6 @@ class Recipe:
         activation: of the hidden layers.
     """
 
-    description: str
     hidden: tuple[int, ...]
     weight_decay: tuple[float, ...]
     method: Literal["convergence", "batches", "autoencoder"]
@@ -79,7 +77,7 @@ def trained(
     file = _cache_file(name, data, seed)
     recipe, generator = RECIPES[name], torch.Generator().manual_seed(seed)
     network = _build(recipe, data, generator)
-    weights = read_verified(file, _parse, _checksum, otherwise="training again")
+    weights = read_verified(file, _parse, _checksum, remedy="training again")
     if weights is None:
         start = time.perf_counter()
         _train(recipe, network, data, generator, progress)
@@ -156,29 +154,19 @@ def _train(
     fit_to_convergence(network, data, weight_decay=recipe.weight_decay, progress=progress)
 
 
-_SIGMOID = Recipe(
-    "two sigmoid layers", (100, 100), (1e-5, 1e-5, 1e-6), "batches", epochs=33, learning_rate=2e-3
-)
+_SIGMOID = Recipe((100, 100), (1e-5, 1e-5, 1e-6), "batches", epochs=33, learning_rate=2e-3)
 
 #: Recipes by name, first those of the paper's Table 1 in its order, then another of its Table 3,
 #: and ours.
 RECIPES: dict[str, Recipe] = {
-    "FC10(1e-4)": Recipe("softmax", (), (1e-4,), "convergence"),
-    "FC10(1e-2)": Recipe("softmax", (), (1e-2,), "convergence"),
-    "FC10(1)": Recipe("softmax", (), (1.0,), "convergence"),
+    "FC10(1e-4)": Recipe((), (1e-4,), "convergence"),
+    "FC10(1e-2)": Recipe((), (1e-2,), "convergence"),
+    "FC10(1)": Recipe((), (1.0,), "convergence"),
     "FC100-100-10": _SIGMOID,
     "FC200-200-10": replace(_SIGMOID, hidden=(200, 200)),
-    "AE400-10": Recipe(
-        "frozen sparse autoencoder, softmax on top",
-        (400,),
-        (1e-6,),
-        "autoencoder",
-        epochs=17,
-        learning_rate=1e-3,
-    ),
+    "AE400-10": Recipe((400,), (1e-6,), "autoencoder", epochs=17, learning_rate=1e-3),
     "FC123-456-10": replace(_SIGMOID, hidden=(123, 456)),
     "convnet": Recipe(
-        "two ReLU convolutions",
         (16, 32),
         (1e-5, 1e-5, 1e-5),
         "batches",
@@ -187,7 +175,7 @@ RECIPES: dict[str, Recipe] = {
         convolutional=True,
         activation=nn.ReLU,
     ),
-    "FC100-100-10, ReLU": replace(_SIGMOID, description="two ReLU layers", activation=nn.ReLU),
+    "FC100-100-10, ReLU": replace(_SIGMOID, activation=nn.ReLU),
 }
 
 
@@ -220,7 +208,7 @@ def _keep(network: nn.Module, file: Path, seconds: float) -> None:
     weights = {name: weight.detach().cpu() for name, weight in network.state_dict().items()}
     metadata = {"seconds": f"{seconds:.2f}", "sha256": _checksum(weights)}
     try:
-        with whole_file(file) as scratch:
+        with atomic_write(file) as scratch:
             safetensors.torch.save_file(weights, scratch, metadata)
     except (KeyboardInterrupt, OSError, SafetensorError) as error:
         warnings.warn(

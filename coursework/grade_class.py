@@ -21,7 +21,7 @@ from typing import Any
 import joblib
 
 from blindspots import run_sweep
-from blindspots._resumable import fingerprint, whole_file
+from blindspots._resumable import atomic_write, fingerprint
 from coursework import grade_one
 from coursework.editions import BUILD, HERE, Assignment, build, load, masters
 from coursework.handout.variants import normal
@@ -88,7 +88,7 @@ def grade(
         )
     write_grades(folder / "grades.csv", assignment, results)
     for result in results:
-        with whole_file(folder / "feedback" / f"{harmless(result['student'])}.md") as scratch:
+        with atomic_write(folder / "feedback" / f"{harmless(result['student'])}.md") as scratch:
             scratch.write_text(feedback(assignment, result), encoding="utf-8")
     return results
 
@@ -129,7 +129,7 @@ def grader_version(name: str) -> str:
 def write_grades(file: Path, assignment: Assignment, results: Iterable[dict[str, Any]]) -> None:
     """One row per submission; `written` is left for the person who grades the written parts."""
     written = sum(q.points or 0 for q in assignment.questions if q.rubric is not None)
-    with whole_file(file) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
+    with atomic_write(file) as scratch, scratch.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         last = ("tested", "tested_possible", "written", "written_possible", "problem", "notes")
         table.writerow(["student", *assignment.tests, *last])

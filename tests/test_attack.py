@@ -287,7 +287,7 @@ def toy(generator_seed=0):
         ({"targets": torch.tensor([1, 3])}, ValueError, r"classes 0..2: choose targets"),
         ({"targets": torch.tensor([-1, 1])}, ValueError, r"lie in -1..1"),
         ({"targets": torch.tensor([0, 1])}, ValueError, "1 targets are already predicted"),
-        ({"targets": torch.tensor([1.0, 2.0])}, TypeError, "int64 class numbers"),
+        ({"targets": torch.tensor([1.0, 2.0])}, TypeError, "integer class numbers"),
         ({"targets": torch.tensor([1])}, ValueError, "need as many targets"),
         ({"targets": TARGETS.to("meta")}, ValueError, "targets on meta: use one device"),
         ({"bounds": (1.0, 0.0)}, ValueError, "lower bound must be below"),

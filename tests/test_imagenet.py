@@ -41,7 +41,7 @@ def lite():
 @pytest.mark.parametrize("name", LITES)
 def test_logits_are_those_of_the_published_implementation(name, photographs):
     """Of another program, at the size that the network was trained on: it decides the padding."""
-    side = LITES[name].side
+    side = {"Lite0": 224, "Lite1": 240, "Lite2": 260}[name.partition("-")[2]]
     with contextlib.redirect_stdout(io.StringIO()):  # it prints
         from efficientnet_lite_pytorch import EfficientNet
 

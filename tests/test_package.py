@@ -195,7 +195,7 @@ def test_old_names_are_where_it_is_said(home, names):
 
 
 VERBS = """
-Add Apply Bound Call Check Choose Collect Compare Compute Convert Copy Count Decide Describe
+Add Apply Bound Call Check Choose Close Collect Compare Compute Convert Copy Count Decide Describe
 Divide Draw Encode Find Fit Give Join Judge Keep Leaf Lengthen Link List Load Make Minimise Move
 Name Offer Perturb Plot Project Raise Read Refuse Register Repeat Rotate Round Run Say Score
 Select Set Show State Subtract Take Tell Test Train Write

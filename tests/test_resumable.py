@@ -120,7 +120,7 @@ def test_a_damaged_file_is_gone_even_if_nothing_is_made_in_its_place(tmp_path):
         return file.read_text(), "4"
 
     def read():
-        return _resumable.read_verified(file, parse, lambda text: str(len(text)), otherwise="alas")
+        return _resumable.read_verified(file, parse, lambda text: str(len(text)), remedy="alas")
 
     file = tmp_path / "file"
     assert read() is None
@@ -212,7 +212,7 @@ def test_what_json_cannot_hold_is_an_error(tmp_path):
 @pytest.mark.parametrize("data", [(1, 2), {1: 2}, [float("nan")]])
 def test_settings_that_json_makes_others_are_refused(tmp_path, data):
     """The tuple (1, 2) and the list [1, 2] would share one result."""
-    with pytest.raises(TypeError, match=r"makes another one of .*: use lists in place of tuples"):
+    with pytest.raises(TypeError, match=r"unchanged, got .*: use lists in place of tuples"):
         run_sweep(total, [{"data": [1]}, {"data": data}], folder=tmp_path)
     assert not any(tmp_path.iterdir())
 

@@ -79,9 +79,10 @@ def train_networks(data: blindspots.LabelledImages) -> None:
 
     def missing(name: str) -> bool:
         try:
-            return not seconds(name)
+            seconds(name)
         except FileNotFoundError:
             return True
+        return False
 
     longest = sorted(filter(missing, networks), key=lambda name: "convnet" not in name)
     with joblib.parallel_config(inner_max_num_threads=1, backend="loky"):
@@ -92,8 +93,8 @@ def train_networks(data: blindspots.LabelledImages) -> None:
         )(joblib.delayed(train)(*networks[name]) for name in longest)
         for _ in tqdm(runs, total=len(longest), unit="network", disable=not longest):
             pass
-    for number, name in enumerate(networks, start=1):
-        blindspots.trained(networks[name][0], networks[name][1], seed=networks[name][2])
+    for number, (name, (recipe, part, seed)) in enumerate(networks.items(), start=1):
+        blindspots.trained(recipe, part, seed=seed)
         print(f"  {number}/{len(networks)} {name}: {seconds(name):.0f} s", flush=True)
 
 

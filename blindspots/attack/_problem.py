@@ -6,7 +6,6 @@ Both attacks are a search for one batch; all else is here.
 import math
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import torch
@@ -14,15 +13,17 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from blindspots.attack.results import AdversarialImages as AdversarialImages
 from blindspots.data import class_numbers, refuse_other_than_tensors
-from blindspots.networks import classify, margin, refuse_moving
+from blindspots.networks import classify, margin, refuse_training_mode
 from blindspots.perturbations import Bounds
 
 # Logits of the same image differ by this many rounding errors from one batch or device to another.
 ROUNDING = 16 * torch.finfo(torch.float32).eps
 BATCH_SIZE = 256  # images attacked at once
-MASK = 1e3  # times as large as those that compete: a logit by which a class is excluded
-# Bounds wider than so many times the way to the linearised boundary say nothing about the pixels.
+MASK = 1e3  # a logit this many times the competing ones only excludes its class
+# Bounds wider than this many times the distance to the linearised boundary do not tell the scale of
+# the pixels.
 WIDE = 30
 
 Part = TypeVar("Part")
@@ -61,25 +62,6 @@ class Found(NamedTuple):
     """The adversarial images, one entry per original; see `AdversarialImages`."""
 
     images: Float[Tensor, "n d"]
-    distortion: Float[Tensor, "n"]
-    penalty: Float[Tensor, "n"]
-    evaluations: Int[Tensor, "n"]
-
-
-@dataclass(frozen=True)
-class AdversarialImages:
-    """Result of `lbfgs_attack` and of `nearest_attack`, one entry per image.
-
-    Attributes:
-        images: the adversarial images, inside the bounds; the original where the attack failed.
-        success: whether the predicted class is the target or, without targets, has changed.
-        distortion: root mean square change of a pixel; infinite where the attack failed.
-        penalty: the penalty whose minimiser this is; zero where the attack failed.
-        evaluations: gradient evaluations of the model.
-    """
-
-    images: Float[Tensor, "n *shape"]
-    success: Bool[Tensor, "n"]
     distortion: Float[Tensor, "n"]
     penalty: Float[Tensor, "n"]
     evaluations: Int[Tensor, "n"]
@@ -190,7 +172,7 @@ def state_problem(
             f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "
             "taken: the model is saturated or not differentiable there"
         )
-    # What a class that is masked out has, such as minus a billion, says nothing of rounding.
+    # The logit of an excluded class, such as minus a billion, tells nothing about rounding.
     compete = logits.gather(1, targets[:, None]).abs().maximum(logits.amax(dim=1)[:, None].abs())
     sizes = logits.abs()
     sizes = torch.where(sizes <= MASK * compete, sizes, 0).amax(dim=1)
@@ -237,7 +219,7 @@ def _checked(
     model: nn.Module, images: Any, targets: Any, bounds: Bounds
 ) -> tuple[Tensor, Tensor | None, tuple[Tensor, Tensor]]:
     """Images, class numbers of 64 bits, and both bounds in the shape of the images."""
-    refuse_moving(model)
+    refuse_training_mode(model)
     refuse_short_numbers(images)
     lower, upper = checked_bounds(images, bounds)
     if targets is not None:

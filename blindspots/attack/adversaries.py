@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from blindspots.attack._problem import checked_bounds
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
 from blindspots.data import class_numbers, refuse_other_than_tensors
-from blindspots.networks import classify, predict, refuse_moving
+from blindspots.networks import classify, compute_logits, refuse_training_mode
 from blindspots.perturbations import Bounds, clip
 
 PENALTIES = 6  # tried per image: the network changes before it has learnt from closer ones
@@ -33,10 +33,10 @@ def lbfgs_adversary(
         labels: the true classes.
         generator: source of the wrong classes.
     """
-    correct = predict(model, images) == labels
+    logits = compute_logits(model, images)
+    correct, classes = logits.argmax(dim=1) == labels, logits.shape[1]
     result = images.clone()
     if correct.any():
-        classes = model(images[:1]).shape[1]
         targets = random_targets(labels[correct], classes=classes, generator=generator)
         result[correct] = lbfgs_attack(model, images[correct], targets, penalties=PENALTIES).images
     return result
@@ -75,7 +75,7 @@ def pgd(
     """
     if not size > 0 or steps < 1:
         raise ValueError(f"size and steps must be positive, got {size} and {steps}")
-    refuse_moving(model)
+    refuse_training_mode(model)
     refuse_other_than_tensors(images)
     checked_bounds(images, bounds)
     step = size if steps == 1 else 2.5 * size / steps

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from blindspots.attack._problem import checked_bounds, refuse_short_numbers
 from blindspots.attack.polytope import project_to_polytope
 from blindspots.data import class_numbers
-from blindspots.networks import classify, evaluate, refuse_moving
+from blindspots.networks import classify, evaluate, refuse_training_mode
 from blindspots.perturbations import Bounds, distortion
 
 MOST_ITERATIONS = 500  # of Newton's method; a thousand classes take more than its default
@@ -47,7 +47,7 @@ def affine_minimum(
         ValueError: if the model is not affine or in training mode, a target is not one of its
             classes or has no image within the bounds, or images lie outside them.
     """
-    refuse_moving(model)
+    refuse_training_mode(model)
     refuse_short_numbers(images)
     bounds = checked_bounds(images, bounds)
     weight, bias = _coefficients(model, images, bounds)

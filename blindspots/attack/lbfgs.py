@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from blindspots._former import former_options
 from blindspots.attack._problem import (
-    AdversarialImages,
     Found,
     Problem,
     attack_in_batches,
@@ -19,6 +18,7 @@ from blindspots.attack._problem import (
     select,
 )
 from blindspots.attack.box import minimize_box
+from blindspots.attack.results import AdversarialImages
 from blindspots.data import class_numbers
 from blindspots.perturbations import Bounds, distortion
 
@@ -26,7 +26,7 @@ HISTORY = 5  # changes of point and gradient from which L-BFGS knows the curvatu
 PENALTY_STEP = 10.0  # factor by which the search moves until it has a success and a failure
 TOLERANCE = 1e-4  # of L-BFGS: its gtol, in units of the loss, and its ftol
 # Margins at the original for which the cross-entropy can be minimised: far below them it is flat,
-# far above it has kinks. Logits outside are scaled to the nearest of the two.
+# far above it has kinks. Where the margin lies outside, the logits are scaled until it does not.
 MARGINS = 0.1, 100.0
 CHANGE = 3.0  # of the loss, and its slope per unit: where it is less, the loss is scaled up to it
 AIM = 1e-3  # how far past the boundary the next penalty aims, as a share of the first margin

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blindspots.attack._problem import (
-    AdversarialImages,
     Found,
     Problem,
     attack_in_batches,
@@ -19,6 +18,7 @@ from blindspots.attack._problem import (
     towards,
 )
 from blindspots.attack.polytope import project_to_polytope
+from blindspots.attack.results import AdversarialImages
 from blindspots.perturbations import Bounds, distortion
 
 AIM = 1e-4  # how far past the boundary the projections aim, as a share of the first margin
@@ -31,8 +31,8 @@ FARTHEST = 10  # how many times its perturbation a row may go to get past the bo
 TOGETHER = 2**18  # pixels of which gradients are taken at once, if one per row are fewer
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
 FINALISTS = 3  # of them, those that compete
-HEAT_SHARE = 1 / 16  # of the search's projections that each of these is given,
-LEAST_HEAT = 6  # but at least that many
+HEAT_SHARE = 1 / 16  # of the search's projections, for the trial of each finalist
+LEAST_HEAT = 6  # projections of a trial at least
 
 
 class _Rows(NamedTuple):
@@ -106,8 +106,9 @@ def project_repeatedly(
     r"""Move each image to the nearest point where its target's logit exceeds those of its rivals.
 
     A step linearises, at the present point, the logit differences that matter: the largest, and
-    those that hold the last projection. It then goes to the point of the box nearest to the
-    *original* image that satisfies all of them. For an affine model a few steps find the optimum.
+    the active constraints of the last projection. It then goes to the point of the box nearest to
+    the *original* image that satisfies all of them. For an affine model a few steps find the
+    optimum.
 
     In a network the gradient jumps at every kink of a ReLU or of max-pooling, and the best point
     lies on many kinks at once. So a normal is the running average of the gradients of its class,
@@ -233,7 +234,7 @@ def _start(problem: Problem) -> _Rows:
 
 
 def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Tensor, Tensor]:
-    """Renew the normals of the rival ahead and of those that hold the point; add it if it is new.
+    """Renew the normals of the rival ahead and of the active ones; add it if it is new.
 
     Also returns each rival's logit minus the target's (-inf for the others), and gradients taken.
     """
@@ -309,7 +310,7 @@ def _project(
 
 
 def _forget(rows: _Rows) -> _Rows:
-    """Drop the normals that do not hold the point of their row."""
+    """Drop the inactive constraints of each row."""
     holding = rows.multipliers > 0
     if holding.all():
         return rows

@@ -17,9 +17,9 @@ class PolytopeProjection:
 
     Attributes:
         x: the nearest point, inside the box.
-        multipliers: Lagrange multiplier of each half-space; zero where it does not hold the point.
-        violation: how far, as a distance, `x` is outside a half-space or a half-space that holds it
-            is away from it, whichever is largest; zero at the exact solution.
+        multipliers: Lagrange multiplier of each half-space; zero if it is inactive.
+        violation: the largest distance by which `x` violates a half-space, or misses one whose
+            multiplier is positive; zero at the exact solution.
         converged: whether the violation is within the tolerance.
     """
 
@@ -90,7 +90,7 @@ def project_to_polytope(
     dual = _evaluate(polytopes, start)
     inside = torch.zeros_like(points).clamp(polytopes.lower, polytopes.upper)
     worse = dual.value < inside.square().sum(dim=1) / 2
-    if worse.any():  # than no multipliers at all: a start so bad leads nowhere
+    if worse.any():  # than zero multipliers: drop such a start
         dual = _evaluate(polytopes, start.masked_fill(worse[:, None], 0))
     for iteration in range(max_iterations + 1):
         excess = torch.where(dual.multipliers > 0, dual.gradient.abs(), dual.gradient.clamp(min=0))
@@ -122,7 +122,7 @@ class _Dual(NamedTuple):
     """The dual function at the multipliers."""
 
     multipliers: Float[Tensor, "a m"]
-    free: Bool[Tensor, "a n"]  # variables that are not held by the box
+    free: Bool[Tensor, "a n"]  # variables whose bounds are inactive
     gradient: Float[Tensor, "a m"]  # how far outside the half-spaces, times the normals' lengths
     value: Float[Tensor, "a"]
 
@@ -148,7 +148,7 @@ def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor) -> _Dual:
     hessian = torch.bmm(normals * dual.free[:, None], normals.transpose(1, 2))
     hessian = hessian * moving[:, :, None] * moving[:, None, :]
     largest = hessian.diagonal(dim1=1, dim2=2).amax(dim=1, keepdim=True)
-    # What is left of the normals may be next to nothing, where the box holds nearly all variables.
+    # What is left of the normals may be next to nothing, where nearly all bounds are active.
     negligible = torch.finfo(normals.dtype).tiny / tiny
     damping = torch.where(moving * largest > negligible, 100 * tiny * largest, 1)
     step = torch.linalg.solve(hessian + torch.diag_embed(damping), moving * dual.gradient)

@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from blindspots.data import class_numbers, refuse_other_than_floats
-from blindspots.networks import classify, margin, refuse_moving
+from blindspots.networks import classify, margin, refuse_training_mode
 
 STEPS = 200
 SHARE = 0.005  # of the pixels that one step changes
@@ -31,10 +31,10 @@ def round_adversarial(
     Args:
         model: in evaluation mode; maps images to logits.
         images: adversarial images in [0, 1].
-        targets: the class of each that shall be predicted.
+        targets: the wanted class of each.
         levels: how many equally spaced values a pixel can have; 256 in a PNG of 8 bits.
-        ahead: by how much the target's logit shall exceed the others', so that another program,
-            whose rounding errors are others, agrees.
+        ahead: by how much the target's logit must exceed the others', so that another program,
+            which rounds otherwise, agrees.
 
     Returns:
         The rounded images, and whether the target leads in each.
@@ -44,7 +44,7 @@ def round_adversarial(
         ValueError: if the model is in training mode, images lie outside [0, 1], there are fewer
             than two levels, or targets do not fit.
     """
-    refuse_moving(model)
+    refuse_training_mode(model)
     refuse_other_than_floats(images)
     if not (levels == int(min(levels, 2**16)) and levels >= 2):
         raise ValueError(f"a pixel needs two levels or more, got {levels}: a PNG has 256")
@@ -61,7 +61,7 @@ def round_adversarial(
         left = (~done).nonzero()[:, 0]
         with torch.enable_grad():
             points = (grey[left] / steps).requires_grad_()
-            logits = classify(model, points)
+            logits = classify(model, points.clone())
             wanted = class_numbers(targets, len(images), classes=logits.shape[1])
             wanted = wanted.to(images.device)[left]
             rivals = ~nn.functional.one_hot(wanted, logits.shape[1]).bool()

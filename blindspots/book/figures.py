@@ -561,7 +561,7 @@ def _show(
 
 
 def finished(figure: Figure) -> Figure:
-    """Keep it from pyplot, so that a notebook shows it once, as the value of its cell."""
+    """Close it, so that a notebook shows it once, as the value of its cell."""
     plt.close(figure)
     return figure
 

@@ -84,8 +84,8 @@ class Rule:
         """Find the nearest thresholds, on each side, at which the verdict would be another.
 
         A verdict can only change where a threshold passes an end of the interval, so the rule is
-        asked there, a hair below and a hair above. Of per cents, thresholds up to 0 and from 100 on
-        are none.
+        asked there, a hair below and a hair above. A percentage of 0 or less, or of 100 or more,
+        does not count as a threshold.
         """
         verdict, found = self.judge(low, high), []
         for name in ("threshold", "weaker"):
@@ -130,8 +130,8 @@ class Rule:
     def written(self, *numbers: float) -> str:
         """Write a number, or both ends of an interval, with the unit.
 
-        With three digits, or as many more as it takes not to be written as a threshold, or as 1,
-        that it is not.
+        Use three digits, or more if three would print it as 1, or as a threshold, that it does not
+        equal.
 
         >>> Rule("similarity", "", 0.95, None, upwards=True).written(0.9496, 0.9997)
         '0.9496 to 0.9997'
@@ -313,7 +313,7 @@ def record_theorem(name: str, *, found: str, ours: str, control: str, violations
 def trainings_interval(name: str, data: str) -> tuple[float, float] | None:
     """Bound the mean of a claim's quantity over all trainings, from the stored ones.
 
-    Of each training the network counts on which the claim has it hardest.
+    From each training, take the network on which the claim is hardest to satisfy.
 
     Args:
         name: a key of `CLAIMS`.
@@ -485,8 +485,8 @@ def record_table(
         name: a key of `CLAIMS`.
         printed: the paper's number, by cell.
         runs: ours, in the same order; see `compare_table`.
-        elsewhere: what numbers from other places these are, and the numbers: as many, which have no
-            business in these cells and must miss the bands.
+        elsewhere: a name, and as many numbers from other tables. They do not belong in these
+            cells, so they must fall outside the bands.
         images: see `compare_table`.
         also: what else is to be known of our numbers, as a phrase.
         stored: the stored results that the runs come from.
@@ -508,7 +508,7 @@ def record_table(
         found=f"{inside} of {len(printed)} printed numbers lie where one more training of ours "
         f"would lie with a probability of 95 % (bands of {half}{wide}){few}.",
         ours=f"{inside} of {len(printed)} inside, where chance alone leaves "
-        f"{0.05 * len(printed):.1f} outside{few}; bands of {half}{wide}{listed}{also}",
+        f"{(1 - CONFIDENCE) * len(printed):.1f} outside{few}; bands of {half}{wide}{listed}{also}",
         control=f"{elsewhere[0]}: {misplaced} of {len(elsewhere[1])} inside",
         interval=table.interval,
         negative=(elsewhere[0], (other.chance, other.chance)),

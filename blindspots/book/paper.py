@@ -27,10 +27,8 @@ TABLE_1 = {
     "AE400-10": NetworkRow(0.0057, 0.019, 0.086),
 }
 
-#: Receivers of Table 2, in the order of its columns.
-TABLE_2_RECEIVERS = tuple(TABLE_1)
-
-#: Error, in [0, 1], of each receiver on images made for each source from the training set.
+#: Error, in [0, 1], of each receiver (in the order of Table 1) on images made for each source from
+#: the training set.
 TABLE_2 = {
     "FC10(1e-4)": (1.0, 0.117, 0.227, 0.02, 0.039, 0.027),
     "FC10(1e-2)": (0.871, 1.0, 0.352, 0.359, 0.273, 0.098),

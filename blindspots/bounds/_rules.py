@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -51,11 +51,6 @@ def times(*factors: float) -> float:
         exact = 1 in (product, factor)
         product = product * factor if exact else math.nextafter(up(product * factor), math.inf)
     return product
-
-
-def in_all(bounds: Iterable[float]) -> float:
-    """The bound on several things side by side."""
-    return up(math.hypot(*bounds))
 
 
 # Layers: the module and the shape of its input, with the batch axis, in; a bound out.
@@ -227,7 +222,7 @@ def _celu(module: nn.CELU, shape: tuple[int, ...], tight: bool) -> float:
     return 1.0
 
 
-def _log_softmax_layer(module: nn.LogSoftmax, shape: tuple[int, ...], tight: bool) -> float:
+def _log_softmax(module: nn.LogSoftmax, shape: tuple[int, ...], tight: bool) -> float:
     """The norm of its Jacobian I - 1 p^T, with all of p on one class."""
     if module.dim is None:
         raise NotImplementedError("state its dim, which is guessed otherwise")
@@ -271,7 +266,7 @@ LAYERS: dict[type[nn.Module], Rule] = {
     nn.PReLU: lambda module, shape, tight: max(1.0, module.weight.abs().max().item()),
     # Their Jacobian is diag(p) - p p^T.
     **dict.fromkeys((nn.Softmax, nn.Softmax2d), _constant(0.5)),
-    nn.LogSoftmax: _log_softmax_layer,
+    nn.LogSoftmax: _log_softmax,
 }
 
 
@@ -333,7 +328,9 @@ def _largest(x: Any) -> float:
 
 def _multiplied(out: Tensor, x: Any, y: Any) -> float:
     if not _bound(x) or _bound(y) or y.value.ndim != 2:
-        raise NotImplementedError("only a product with one constant matrix, on the right, has one")
+        raise NotImplementedError(
+            "a matrix product has a bound only if its right factor is one constant matrix"
+        )
     return times(x.bound, dense_norm(y.value))
 
 
@@ -379,7 +376,7 @@ def _same(out: Any, x: Seen, *args: Any, **kwargs: Any) -> float:
 def _joined(out: Tensor, parts: Any, dim: int = 0) -> float:
     if isinstance(parts, Seen):  # all the parts of one tensor
         return parts.bound
-    return in_all(_bound(part) for part in parts)
+    return up(math.hypot(*map(_bound, parts)))
 
 
 def _item(out: Any, x: Seen, index: Any) -> float:
@@ -414,10 +411,6 @@ def _padded(
     return times(x.bound, _pad_norm(size, around, mode))
 
 
-def _log_softmax(out: Tensor, x: Seen, dim: int, **kwargs: Any) -> float:
-    return times(x.bound, _log_softmax_layer(nn.LogSoftmax(dim), tuple(x.value.shape), True))
-
-
 def _like(kind: Callable[..., nn.Module], arguments: str = "") -> StepRule:
     """The rule of a function that does what a layer does; its arguments in their order."""
 
@@ -436,67 +429,66 @@ def _like(kind: Callable[..., nn.Module], arguments: str = "") -> StepRule:
 PARTS = ("split", "chunk", "unbind", "tensor_split")
 
 
-def _by_name() -> Iterator[tuple[str, StepRule]]:
-    """Each step that is known, as a function, an operator, a method of tensors or one in place."""
-    yield from dict.fromkeys(("add", "sub", "iadd", "isub"), _sum).items()
-    yield from dict.fromkeys(("mul", "multiply", "imul"), _product).items()
-    yield from dict.fromkeys(
-        ("div", "divide", "true_divide", "truediv", "itruediv"), _quotient
-    ).items()
-    yield from dict.fromkeys(("matmul", "mm"), _multiplied).items()
-    yield from dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined).items()
-    yield from dict.fromkeys(("expand", "expand_as", "repeat", "tile"), _expanded).items()
-    yield from dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), _clamped).items()
-    yield from dict.fromkeys(
-        ("dropout", "dropout1d", "dropout2d", "alpha_dropout"), _dropped
-    ).items()
-    reshaping = (
-        "flatten unflatten view view_as reshape reshape_as squeeze unsqueeze permute transpose"
-    )
-    moving = "swapaxes swapdims movedim moveaxis t flip roll contiguous clone detach narrow select"
-    for name in f"{reshaping} {moving} neg negative abs absolute amax amin positive pos".split():
-        yield name, _same
-    for name in PARTS:
-        yield name, _same
-    yield from (("mean", _mean), ("sum", _added), ("getitem", _item), ("pad", _padded))
-    yield from (("linear", _applied_linear), ("log_softmax", _log_softmax))
-    yield from (("conv1d", _applied_convolution), ("conv2d", _applied_convolution))
-    for name, kind, arguments in (
-        ("relu", nn.ReLU, "inplace"),
-        ("relu6", nn.ReLU6, "inplace"),
-        ("hardtanh", nn.Hardtanh, "min_val max_val inplace"),
-        ("sigmoid", nn.Sigmoid, ""),
-        ("tanh", nn.Tanh, ""),
-        ("silu", nn.SiLU, "inplace"),
-        ("mish", nn.Mish, "inplace"),
-        ("selu", nn.SELU, "inplace"),
-        ("gelu", nn.GELU, "approximate"),
-        ("elu", nn.ELU, "alpha inplace"),
-        ("leaky_relu", nn.LeakyReLU, "negative_slope inplace"),
-        ("softplus", nn.Softplus, "beta threshold"),
-        ("hardsigmoid", nn.Hardsigmoid, "inplace"),
-        ("hardswish", nn.Hardswish, "inplace"),
-        ("softmax", nn.Softmax, "dim"),
-        ("max_pool1d", nn.MaxPool1d, "kernel_size stride padding dilation ceil_mode"),
-        ("max_pool2d", nn.MaxPool2d, "kernel_size stride padding dilation ceil_mode"),
-        ("avg_pool1d", nn.AvgPool1d, "kernel_size stride padding ceil_mode count_include_pad"),
-        (
-            "avg_pool2d",
-            nn.AvgPool2d,
-            "kernel_size stride padding ceil_mode count_include_pad divisor_override",
-        ),
-        ("adaptive_avg_pool1d", nn.AdaptiveAvgPool1d, "output_size"),
-        ("adaptive_avg_pool2d", nn.AdaptiveAvgPool2d, "output_size"),
-        ("adaptive_max_pool1d", nn.AdaptiveMaxPool1d, "output_size"),
-        ("adaptive_max_pool2d", nn.AdaptiveMaxPool2d, "output_size"),
-    ):
-        yield name, _like(kind, arguments)
-
-
-METHODS = {n: rule for name, rule in _by_name() for n in (name, f"{name}_") if hasattr(Tensor, n)}
+RESHAPING = (
+    "flatten unflatten view view_as reshape reshape_as squeeze unsqueeze permute transpose "
+    "swapaxes swapdims movedim moveaxis t flip roll contiguous clone detach narrow select"
+)
+SLOPE_ONE = "neg negative abs absolute amax amin positive pos"
+LIKE_LAYERS = (  # a function, the layer that does the same, and the function's arguments in order
+    ("relu", nn.ReLU, "inplace"),
+    ("relu6", nn.ReLU6, "inplace"),
+    ("hardtanh", nn.Hardtanh, "min_val max_val inplace"),
+    ("sigmoid", nn.Sigmoid, ""),
+    ("tanh", nn.Tanh, ""),
+    ("silu", nn.SiLU, "inplace"),
+    ("mish", nn.Mish, "inplace"),
+    ("selu", nn.SELU, "inplace"),
+    ("gelu", nn.GELU, "approximate"),
+    ("elu", nn.ELU, "alpha inplace"),
+    ("leaky_relu", nn.LeakyReLU, "negative_slope inplace"),
+    ("softplus", nn.Softplus, "beta threshold"),
+    ("hardsigmoid", nn.Hardsigmoid, "inplace"),
+    ("hardswish", nn.Hardswish, "inplace"),
+    ("softmax", nn.Softmax, "dim"),
+    ("log_softmax", nn.LogSoftmax, "dim"),
+    ("max_pool1d", nn.MaxPool1d, "kernel_size stride padding dilation ceil_mode"),
+    ("max_pool2d", nn.MaxPool2d, "kernel_size stride padding dilation ceil_mode"),
+    ("avg_pool1d", nn.AvgPool1d, "kernel_size stride padding ceil_mode count_include_pad"),
+    (
+        "avg_pool2d",
+        nn.AvgPool2d,
+        "kernel_size stride padding ceil_mode count_include_pad divisor_override",
+    ),
+    ("adaptive_avg_pool1d", nn.AdaptiveAvgPool1d, "output_size"),
+    ("adaptive_avg_pool2d", nn.AdaptiveAvgPool2d, "output_size"),
+    ("adaptive_max_pool1d", nn.AdaptiveMaxPool1d, "output_size"),
+    ("adaptive_max_pool2d", nn.AdaptiveMaxPool2d, "output_size"),
+)
+# Each step that is known, as a function, an operator, a method of tensors or one in place.
+STEPS: dict[str, StepRule] = {
+    **dict.fromkeys(("add", "sub", "iadd", "isub"), _sum),
+    **dict.fromkeys(("mul", "multiply", "imul"), _product),
+    **dict.fromkeys(("div", "divide", "true_divide", "truediv", "itruediv"), _quotient),
+    **dict.fromkeys(("matmul", "mm"), _multiplied),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _joined),
+    **dict.fromkeys(("expand", "expand_as", "repeat", "tile"), _expanded),
+    **dict.fromkeys(("clamp", "clip", "clamp_min", "clamp_max"), _clamped),
+    **dict.fromkeys(("dropout", "dropout1d", "dropout2d", "alpha_dropout"), _dropped),
+    **dict.fromkeys((*RESHAPING.split(), *SLOPE_ONE.split(), *PARTS), _same),
+    **dict.fromkeys(("conv1d", "conv2d"), _applied_convolution),
+    **{name: _like(kind, arguments) for name, kind, arguments in LIKE_LAYERS},
+    "linear": _applied_linear,
+    "mean": _mean,
+    "sum": _added,
+    "getitem": _item,
+    "pad": _padded,
+}
+METHODS = {
+    n: rule for name, rule in STEPS.items() for n in (name, f"{name}_") if hasattr(Tensor, n)
+}
 FUNCTIONS = {
     getattr(home, n): rule
-    for name, rule in _by_name()
+    for name, rule in STEPS.items()
     for n in (name, f"{name}_")
     for home in (operator, torch, F)
     if hasattr(home, n) and (home, n) != (operator, "concat")

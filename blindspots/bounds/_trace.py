@@ -12,14 +12,14 @@ from torch.nn.utils.prune import BasePruningMethod
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from blindspots.networks import refuse_moving
+from blindspots.networks import refuse_training_mode
 
 # Hooks that only renew the layer's weight, before it is read.
 RENEWING = (BasePruningMethod, SpectralNorm, WeightNorm)
-IMAGES = 3  # of the example with which a model is asked
-SCALES = 1.0, 255.0  # of its pixels: what is silent for small ones may not be for others
-AGREEMENT = 1e-3  # of results that differ by rounding, as a share of how different images' are
-ROUNDING = 1e-5  # and of the results themselves
+IMAGES = 3  # in the random batch on which a model is checked
+SCALES = 1.0, 255.0  # of its pixels: small ones may not reach every branch
+AGREEMENT = 1e-3  # tolerance, as a share of the difference between images
+ROUNDING = 1e-5  # tolerance, as a share of the result itself
 
 
 class Step(NamedTuple):
@@ -53,15 +53,15 @@ def examples(model: nn.Module, input_shape: tuple[int, ...]) -> Tensor:
 
 
 @torch.no_grad()
-def settle(model: nn.Module, images: Tensor) -> None:
-    """Call a model once, which renews weights that hooks compute.
+def check_model(model: nn.Module, images: Tensor) -> None:
+    """Check a model by a call, which also renews the weights that hooks compute.
 
     Raises:
         ValueError: if it is in training mode, cannot take the images or gives anything but one
             tensor of floating point numbers.
         NotImplementedError: if there are hooks that may change what a layer computes.
     """
-    refuse_moving(model)
+    refuse_training_mode(model)
     refuse_hooks(model)
     if torch.is_inference_mode_enabled():
         raise ValueError("bounds cannot be computed inside torch.inference_mode: call them outside")
@@ -149,11 +149,11 @@ def steps(model: nn.Module, images: Tensor) -> Iterator[Step]:
     """Go through what a model computes for the images, step by step.
 
     Raises:
-        ValueError: as `settle`.
-        NotImplementedError: as `settle`, and if the model cannot be traced, does something else
-            when it is called, does not treat each image alone, or changes what it uses again.
+        ValueError: as `check_model`.
+        NotImplementedError: as `check_model`, and if the model cannot be traced, does something
+            else when it is called, does not treat each image alone, or changes what it uses again.
     """
-    settle(model, images)
+    check_model(model, images)
     model = copy.deepcopy(model)  # tracing may leave things in it
     root = _Root(model.module if isinstance(model, nn.DataParallel) else model)
     try:
@@ -189,7 +189,7 @@ def _versions(value: Any) -> list[int]:
 
 
 def _compare(model: nn.Module, traced: fx.GraphModule, images: Tensor) -> None:
-    """Ask the model itself, together and one by one."""
+    """Compare the trace with the model, on the batch and image by image."""
     whole = model(images.clone())
     if not _agree(whole, traced(images.clone())):
         raise NotImplementedError(

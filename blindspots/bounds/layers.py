@@ -4,7 +4,6 @@ import copy
 import math
 from collections import ChainMap
 from dataclasses import dataclass
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -20,17 +19,17 @@ from blindspots.bounds._rules import Seen, is_about_shapes, layer_bound, step_bo
 from blindspots.bounds._trace import (
     ROUNDING,
     SCALES,
+    check_model,
     examples,
     kind_of,
     refuse_other_forward,
-    settle,
     steps,
 )
 from blindspots.bounds.norms import dense_norm
 from blindspots.data import refuse_other_than_floats
-from blindspots.networks import classify, evaluate, refuse_moving
+from blindspots.networks import compute_logits, evaluate, refuse_training_mode
 
-NEAR = 1e-4  # of an image: how far what a Jacobian promises is looked for
+NEAR = 1e-4  # step of the finite difference that checks a Jacobian
 FLAT = 1e-300  # a slope that counts as none
 
 
@@ -72,9 +71,9 @@ def layer_bounds(
     """Bound the Lipschitz constant of every layer, and of the network.
 
     The model may be a chain or a graph with additions, concatenations, reshaping, pooling and
-    products with constants, such as torchvision's networks. It is traced, and asked: on random
-    images it must compute what its trace does, treat each image alone, and stretch no difference by
-    more than the bound. A batch norm after a convolution is bounded separately;
+    products with constants, such as torchvision's networks. It is traced, then checked on random
+    images: it must compute what its trace does, treat each image alone, and stretch no difference
+    by more than the bound. A batch norm after a convolution is bounded separately;
     `torch.nn.utils.fuse_conv_bn_eval` makes one layer of both, with a tighter bound.
 
     Args:
@@ -114,7 +113,7 @@ def layer_bounds(
             bound = 0.0  # a constant
         if isinstance(value, Tensor) or _are_tensors(value):
             seen[node] = Seen(value, bound)
-    _ask(model, images, bound)
+    _check_bound(model, images, bound)
     return NetworkBound(layers, bound)
 
 
@@ -122,7 +121,7 @@ def _are_tensors(value: Any) -> bool:
     return isinstance(value, (tuple, list)) and any(isinstance(part, Tensor) for part in value)
 
 
-def _ask(model: nn.Module, images: Tensor, bound: float) -> None:
+def _check_bound(model: nn.Module, images: Tensor, bound: float) -> None:
     """Look whether the model itself stretches a small difference by more than the bound."""
     directions = torch.ones_like(images), images.flip(0), images.roll(1, -1)
     with torch.no_grad():
@@ -145,7 +144,7 @@ def _ask(model: nn.Module, images: Tensor, bound: float) -> None:
 
 
 def pair_bounds(
-    model: nn.Sequential, input_shape: tuple[int, ...], *, tight: bool = True
+    model: nn.Sequential, input_shape: tuple[int, ...]
 ) -> Float[Tensor, "classes classes"]:
     """Bound the difference of two logits, for each pair of classes; zeros on the diagonal.
 
@@ -154,8 +153,7 @@ def pair_bounds(
 
     Args:
         model: a chain that ends in a linear layer.
-        input_shape: as in `layer_bounds`, like the next.
-        tight: enclose the norms of convolutions.
+        input_shape: as in `layer_bounds`.
 
     Raises:
         NotImplementedError: if the model is no plain chain or its last layer is not linear, and as
@@ -163,7 +161,7 @@ def pair_bounds(
     """
     images = examples(model, input_shape)
     refuse_other_forward(model)
-    settle(model, images)
+    check_model(model, images)
     *before, last = model if len(model) else [model]
     if not isinstance(last, nn.Linear) or kind_of(last) is not nn.Linear:
         raise NotImplementedError(
@@ -172,7 +170,7 @@ def pair_bounds(
         )
     rows = last.weight.detach().double().cpu()
     norms = [[dense_norm((one - other)[None]) for other in rows] for one in rows]
-    bound = layer_bounds(nn.Sequential(*before).eval(), input_shape, tight=tight).bound
+    bound = layer_bounds(nn.Sequential(*before).eval(), input_shape).bound
     bounds = [[times(norm, bound) for norm in row] for row in norms]
     return torch.tensor(bounds, dtype=torch.float64)
 
@@ -211,7 +209,7 @@ def certified_radius(
     torch.Size([3])
     """
     refuse_other_than_floats(images)
-    settle(model, images[:1])
+    check_model(model, images[:1])
     if not isinstance(bound, (int, float, np.ndarray, Tensor)):
         raise TypeError(
             f"bound must be a number or a tensor, got {type(bound).__name__}: of what layer_bounds "
@@ -219,7 +217,7 @@ def certified_radius(
         )
     images = images.double()
     model = _in_64_bits(model, images)
-    logits = evaluate(partial(classify, model), images)
+    logits = compute_logits(model, images)
     classes = logits.shape[1]
     own = nn.functional.one_hot(logits.argmax(dim=1), classes).bool()
     bounds = torch.as_tensor(bound, dtype=torch.float64, device=logits.device)
@@ -262,7 +260,7 @@ def lipschitz_lower_bound(
         ValueError: if there are no images or no starts, the model is in training mode, cannot take
             the images in 64 bits, or does not return one tensor with a row per image.
     """
-    refuse_moving(model)
+    refuse_training_mode(model)
     refuse_other_than_floats(images)
     if len(images) == 0 or starts < 1 or steps < 0:
         raise ValueError(
@@ -283,7 +281,7 @@ def lipschitz_lower_bound(
     points = images[norms.topk(min(starts, len(norms))).indices].clone().requires_grad_()
     optimizer = torch.optim.Adam([points], lr=0.05)
     for _ in trange(steps, disable=not progress, leave=False):
-        height = _jacobian_norms(softened, points)
+        height = torch.linalg.matrix_norm(_jacobians(softened, points), 2)
         if not height.requires_grad:
             break  # an affine model has no way up
         optimizer.zero_grad()
@@ -318,11 +316,11 @@ def _in_64_bits(model: nn.Module, images: Tensor) -> nn.Module:
 
 @torch.no_grad()
 def _stretches(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
-    """The norms of the Jacobians, or what is seen of them: at a kink PyTorch's may be too large.
+    """Norms of the Jacobians, or finite differences if smaller: PyTorch's are too large at kinks.
 
     Zero where they are not finite, which bounds the slope from below, too.
     """
-    jacobians = _jacobians(model, images).nan_to_num(0, 0, 0)
+    jacobians = _jacobians(model, images)
     norms = torch.linalg.matrix_norm(jacobians, 2)
     steepest = torch.linalg.eigh(jacobians @ jacobians.mT).eigenvectors[:, None, :, -1] @ jacobians
     step = NEAR * nn.functional.normalize(steepest, dim=2, eps=FLAT).view_as(images)
@@ -330,10 +328,6 @@ def _stretches(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
     return torch.where(seen >= norms * (1 - 1e-6), norms, seen)
 
 
-def _jacobian_norms(model: nn.Module, images: Tensor) -> Float[Tensor, "n"]:
-    return torch.linalg.matrix_norm(_jacobians(model, images).nan_to_num(0, 0, 0), 2)
-
-
 def _jacobians(model: nn.Module, images: Tensor) -> Float[Tensor, "n k d"]:
     jacobians = vmap(jacrev(lambda image: model(image[None].clone())[0].flatten()))(images)
-    return jacobians.flatten(2)
+    return jacobians.flatten(2).nan_to_num(0, 0, 0)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from blindspots.bounds._enclosure import ROUNDOFF
-from blindspots.bounds._trace import examples, kind_of, refuse_other_forward, settle
+from blindspots.bounds._trace import check_model, examples, kind_of, refuse_other_forward
 from blindspots.bounds.norms import dense_norm
 
 #: Activations whose slope lies between zero and a number.
@@ -120,7 +120,7 @@ def _chain(model: nn.Sequential) -> _Chain:
             f"LipSDP is for linear layers with {', '.join(k.__name__ for k in SLOPES)} between "
             f"them, got {', '.join(type(m).__name__ for m in layers)}: use layer_bounds"
         )
-    settle(model, examples(model, (linear[0].in_features,)))
+    check_model(model, examples(model, (linear[0].in_features,)))
     *weights, last = (m.weight.detach().double().cpu() for m in linear)
     # A slope is a power of two, so multiplying by it is exact.
     slopes = [SLOPES[kinds[m]] for m in activations]
@@ -184,11 +184,9 @@ def _follow_central_path(
             gradient, hessian = family.derivatives(x[left], left)
             gradient = gradient + RESTRAINT
             gradient[:, -1] += 1 / mu[left]
-            step = -torch.cholesky_solve(gradient[:, :, None], torch.linalg.cholesky(hessian))[
-                :, :, 0
-            ]
-            decrement = -(gradient * step).sum(dim=1)
-            decrement = decrement.clamp(min=0).sqrt()
+            factor = torch.linalg.cholesky(hessian)
+            step = -torch.cholesky_solve(gradient[:, :, None], factor).squeeze(2)
+            decrement = (-(gradient * step).sum(dim=1)).clamp(min=0).sqrt()
             # The barrier is self-concordant: a step of this length stays inside.
             x[left] += step / torch.where(decrement < 0.7, 1, 1 + decrement)[:, None]
             centred = decrement < 1

@@ -20,7 +20,7 @@ from blindspots.attack import _problem, box, lbfgs, nearest, polytope
 from blindspots.book.figures import image_url
 from blindspots.bounds.layers import pair_bounds
 from blindspots.data import LabelledImages
-from blindspots.networks import refuse_moving
+from blindspots.networks import refuse_training_mode
 
 SCRIPTS = "core.js", "draw.js", "page.js"
 OF_DIGITS, OF_FILES = 16, 255  # the largest grey level of the digits, and of all other images
@@ -147,7 +147,7 @@ def rounded(network: nn.Sequential) -> nn.Sequential:
 
 def describe(network: nn.Sequential, shape: tuple[int, ...], name: str) -> dict[str, Any]:
     """Describe a network to the page: its layers, with weights, and bounds on pairs of logits."""
-    refuse_moving(network)
+    refuse_training_mode(network)
     exact, described, point = rounded(network), [], torch.zeros(1, *shape, dtype=torch.float64)
     for number, layer in enumerate(exact):
         described.append(_layer(layer, tuple(point.shape[1:]), f"layer {number} of {name}"))
@@ -163,6 +163,7 @@ def constants() -> dict[str, Any]:
     for module in (_problem, box, lbfgs, polytope, nearest):
         for key, value in vars(module).items():
             if key.isupper() and isinstance(value, (int, float, tuple)):
+                assert key == "AIM" or given.get(key, value) == value, f"there are two {key}"
                 given[key] = value
     return given
 

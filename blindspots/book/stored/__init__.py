@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from blindspots._resumable import whole_file
+from blindspots._resumable import atomic_write
 
 FOLDER = Path(__file__).parent
 
@@ -14,9 +14,9 @@ def load_stored(name: str) -> dict[str, Any]:
     """Load the stored results of an experiment.
 
     Args:
-        name: `"attacks"`, `"fair_training"`, `"lipschitz"`, `"robustness"`, `"strangers"`,
-            `"trainings"`, `"transfer"` or `"units"`, made by `make experiment NAME=attacks` and so
-            on.
+        name: `"attacks"`, `"fair_training"`, `"lipschitz"`, `"photographs"`, `"robustness"`,
+            `"strangers"`, `"trainings"`, `"transfer"` or `"units"`, made by
+            `make experiment NAME=attacks` and so on.
 
     Raises:
         ValueError: if there are no stored results of that name.
@@ -32,6 +32,6 @@ def load_stored(name: str) -> dict[str, Any]:
 
 def store(file: Path, results: dict[str, Any]) -> None:
     """Write results with the date of today, in full or not at all."""
-    with whole_file(file) as scratch:
+    with atomic_write(file) as scratch:
         content = {"date": datetime.date.today().isoformat(), **results}
         scratch.write_text(json.dumps(content) + "\n", encoding="utf-8")
