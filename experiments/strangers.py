@@ -18,15 +18,23 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     from adv_lib.attacks import fab, sdf
 
-from blindspots import correctly_classified, error_rate, load_images, nearest_attack, random_targets
+from blindspots import (
+    correctly_classified,
+    distortion,
+    error_rate,
+    load_images,
+    nearest_attack,
+    random_targets,
+    rescale_perturbation,
+)
 from blindspots.data import Source
-from blindspots.perturbations import distortion
 from experiments import attacks
 from experiments import attacks_peers as peers
 from experiments.command import Results, parser, store_results, sweep
 from experiments.strangers_networks import HALVES, KINDS, STEPS, train_stranger
 
 IMAGES = 32
+DISTANCE = 0.01  # at which a gradient is taken again, as a share of the perturbation
 # By library, attack and setting, of those of `attacks`.
 ALSO = (
     "blindspots margin defaults",
@@ -86,7 +94,30 @@ def examine(data: Source, kind: str, images: int, steps: int) -> Results:
             torch.manual_seed(0)  # of attacks that draw
             row = attacks.measure(setting, model, chosen, targets if targeted else None)
             rows.append({"targeted": targeted, **row})
-    return {"error": error_rate(model, test.images, test.labels), "rows": rows}
+    turn = gradient_turn(model, chosen.images, targets)
+    return {"error": error_rate(model, test.images, test.labels), "turn": turn, "rows": rows}
+
+
+def gradient_turn(model: nn.Module, images: Tensor, targets: Tensor) -> float:
+    """Measure how the gradient turns close to the boundary: in degrees, the median over images.
+
+    Between the adversarial image and a random place a hundredth of its perturbation away. Zero
+    where the network is affine; large where many kinks are near.
+    """
+    nearest = nearest_attack(model, images, targets, projections=300).images
+    with torch.no_grad():
+        rivals = model(nearest).scatter(1, targets[:, None], -torch.inf).argmax(dim=1)
+    draw = torch.randn(images.shape, generator=torch.Generator().manual_seed(2))
+    size = DISTANCE * distortion(images, nearest)
+    away = rescale_perturbation(nearest, nearest + draw, to=size)
+    gradients = []
+    for points in (nearest, away):
+        points = points.clone().requires_grad_()
+        logits = model(points)
+        difference = logits.gather(1, rivals[:, None]) - logits.gather(1, targets[:, None])
+        gradients.append(torch.autograd.grad(difference.sum(), points)[0].flatten(1).double())
+    cosine = nn.functional.cosine_similarity(*gradients).clamp(-1, 1)
+    return cosine.arccos().rad2deg().median().item()
 
 
 def main(words: Sequence[str] | None = None) -> None:

@@ -5,6 +5,7 @@ import importlib.metadata
 import io
 import itertools
 import json
+import math
 import re
 import subprocess
 import sys
@@ -396,6 +397,25 @@ def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
         best = rows["every class in turn", False]["l2"]
         for far, near, least in zip(*wanted, best, strict=True):
             assert 0 < least <= near * (1 + 1e-4) and least <= far * (1 + 1e-4)
+
+
+def test_gradients_turn_where_the_boundary_is_bent(attacks):
+    """Not at all on a plane; on a circle by no more than the step is seen under from its centre."""
+    from experiments.strangers import DISTANCE, gradient_turn
+
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(4, 10)).eval()
+    images = 0.3 + 0.1 * torch.rand(6, 1, 2, 2, generator=torch.Generator().manual_seed(0))
+    others = (flat(images).argmax(dim=1) + 1) % 10
+    assert gradient_turn(flat, images, others) < 0.1
+
+    class Circle(nn.Module):
+        def forward(self, x):
+            size = x.flatten(1).square().sum(dim=1)  # the boundary has the radius 1
+            return torch.stack([torch.zeros_like(size), size - 1], dim=1)
+
+    bent = gradient_turn(Circle().eval(), images, torch.ones(6, dtype=torch.long))
+    longest = (1 - images.flatten(1).norm(dim=1)).max().item()
+    assert 0 < bent <= math.degrees(math.asin(DISTANCE * longest))
 
 
 @pytest.mark.slow
