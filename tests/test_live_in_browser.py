@@ -54,6 +54,7 @@ ASK = """
     radius: images.map((x) => core.certifiedRadius(net, x)),
     lbfgs: each.map((t) => run(core.lbfgsAttack, t)),
     nearest: each.map((t) => run(core.nearestAttack, t)),
+    few: each.map((t) => run(core.nearestAttack, t, 3)),
     any: each.map(([i]) => run(core.nearestAttack, [i, null], undefined, true)),
   };
 }
@@ -96,6 +97,7 @@ def python_finds(network, data, targets):
     attacks = {
         "lbfgs": lbfgs_attack(exact, images, targets),
         "nearest": nearest_attack(exact, images, targets),
+        "few": nearest_attack(exact, images, targets, projections=3),  # and a walk
         "any": nearest_attack(exact, images),
     }
     bound = pair_bounds(exact, tuple(images.shape[1:]))
@@ -249,8 +251,10 @@ FAULTS = {
     "gradients not averaged": ("a + weight * (b - a)", "b"),
     "no box": ("const x = inBox(unclamped, lower, upper);", "const x = unclamped;"),
     "other averages": ("const weight = c.LAST_WEIGHT +", "const weight = 3 * c.LAST_WEIGHT +"),
+    "a longer walk": ("c.WALK * steps, onStep", "2 * c.WALK * steps, onStep"),
+    "shorter strides": ("m - (stride / slope) * g", "m - 0.9 * (stride / slope) * g"),
     "radius rounded up": ("* (1 - 1e-9) - 1e-12", "* (1 + 1e-9)"),
-    "last class taken": ("if (!winner || heat.distortion < winner.distortion)", "if (true)"),
+    "last class taken": ("if (!winner || ended.distortion < winner.distortion)", "if (true)"),
 }
 
 

@@ -27,10 +27,14 @@ LONGEST_STEP = 0.1  # distortion of one step, in units of the pixels
 STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its distance is finished
 NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
+UNSETTLED = 0.05  # a row whose last step is longer than this share of its distance takes a walk
+WALK = 3  # steps of it per projection
+STRIDES = 0.3, 0.01  # its first step and its last, as shares of the distance
+SWAY = 0.05  # the share of it by which a step changes the distance
 FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
 TOGETHER = 2**18  # pixels of which gradients are taken at once, if one per row are fewer
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
-FINALISTS = 3  # of them, those that compete
+FINALISTS = 4  # of them, those that compete
 HEAT_SHARE = 1 / 16  # of the search's projections, for the trial of each finalist
 LEAST_HEAT = 6  # projections of a trial at least
 
@@ -69,8 +73,8 @@ def nearest_attack(
         images: floating point (32 bits or more), within the bounds.
         targets: the wanted wrong class of each image; None for any but the one predicted now.
         bounds: as in `lbfgs_attack`.
-        projections: at most; more come closer in networks with kinks. An image that is not past the
-            boundary after them is given as many again.
+        projections: at most; more come closer in networks with kinks. An image that still moves a
+            long way after them is given three times as many steps of another kind (see `walk`).
         progress: show a progress bar.
 
     Returns:
@@ -91,7 +95,8 @@ def nearest_attack(
         if targets is None:
             nearest, spent = nearest_class(problem, steps=projections, on_step=on_step)
             problem = towards(problem, nearest)
-        found = project_repeatedly(problem, steps=projections, more=projections, on_step=on_step)
+        steps = {"steps": projections, "more": WALK * projections}
+        found = project_repeatedly(problem, **steps, on_step=on_step)
         found = end_on_boundary(problem, found)
         return found._replace(evaluations=found.evaluations + spent + 1)
 
@@ -116,19 +121,17 @@ def project_repeatedly(
     widely, in the end they average and settle. Only the direction is averaged; the half-spaces pass
     through the logits as they are at the present point.
 
-    A row that is not past the boundary by then, as it goes round in a circle or between half-spaces
-    that exclude each other, takes up to `more` steps: from the present point, as DeepFool does
-    (Moosavi-Dezfooli et al. 2016, arXiv:1511.04599), until it is past the boundary, and then from
-    the original again. `on_step` is told how many rows take each step but these. A row that got
-    nowhere has distortion infinity and the point at which it stopped.
+    A row that has not settled by then, as it goes round in a circle or between half-spaces that
+    exclude each other, takes a `walk` of `more` steps as well, and keeps the better of both.
+    `on_step` is told how many rows take each step but these. A row that got nowhere has distortion
+    infinity and the point at which it stopped.
     """
     rows, left = _start(problem), problem
     best, smallest = problem.images.clone(), torch.full_like(problem.first_margin, torch.inf)
     pressure, evaluations = torch.zeros_like(smallest), torch.zeros_like(problem.targets)
-    for step in range(steps + more):
-        on_step(len(rows.at) if step < steps else 0)
-        turn = math.cos(math.pi * (step / steps if step < steps else (step - steps) / more))
-        weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + turn) / 2
+    for step in range(steps):
+        on_step(len(rows.at))
+        weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + math.cos(math.pi * (step / steps))) / 2
         rows, differences, spent = _linearise(left, rows, weight)
         evaluations[rows.at] += spent
         size = distortion(left.images, rows.x)
@@ -137,21 +140,63 @@ def project_repeatedly(
         at = rows.at[better]
         best[at], smallest[at] = rows.x[better], size[better]
         pressure[at] = rows.multipliers[better].sum(dim=1)
-        astray = smallest[rows.at] == torch.inf if step >= steps else None
-        rows, moved = _project(left, rows, differences, astray)
+        rows, moved = _project(left, rows, differences)
         going = ~(reached & (moved <= STANDSTILL * size))
         if step == steps - 1:
-            going &= smallest[rows.at] == torch.inf
+            going = (moved > UNSETTLED * size) | (smallest[rows.at] == torch.inf)
         if not going.all():
             kept = going.nonzero()[:, 0]
             left, rows = select(left, kept), _Rows(*(field[kept] for field in rows))
         if len(rows.at) == 0:
             break
         rows = _forget(rows)
-    lost = smallest[rows.at] == torch.inf
-    best[rows.at[lost]], pressure[rows.at[lost]] = rows.x[lost], rows.multipliers[lost].sum(dim=1)
+    at, lost = rows.at, (smallest[rows.at] == torch.inf).nonzero()[:, 0]
+    best[at[lost]], pressure[at[lost]] = rows.x[lost], rows.multipliers[lost].sum(dim=1)
     # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
-    return Found(best, smallest, 1 / (2 * pressure), evaluations)
+    found = Found(best, smallest, 1 / (2 * pressure), evaluations)
+    if more and len(at):
+        walked = walk(left, steps=more)
+        nearer = (walked.distortion < smallest[at]).nonzero()[:, 0]
+        for field, update in zip(found[:3], walked[:3], strict=True):
+            field[at[nearer]] = update[nearer]
+        evaluations[at] += walked.evaluations
+    return found
+
+
+def walk(problem: Problem, *, steps: int) -> Found:
+    """Take each image across the boundary by steps that trust a gradient only for its direction.
+
+    As DDN does (Rony et al. 2019, arXiv:1811.09600): a step against the gradient of the smooth
+    maximum of the logit differences, then to the present distance from the original, which shrinks
+    while the point is past the boundary and grows while it is not. It begins with the distance of
+    the linearised boundary; the steps shorten along half a cosine. Where the gradient turns within
+    a short way, as in deep networks of narrow layers, this finds what projections step over.
+    """
+    x, best = problem.images, problem.images.clone()
+    smallest, penalty = torch.full_like(problem.first_margin, torch.inf), problem.first_margin * 0
+    distance, tiny = None, torch.finfo(x.dtype).tiny
+    for step in range(steps):
+        with torch.enable_grad():
+            points = x.detach().requires_grad_()
+            differences = _differences(problem, points)
+            (gradient,) = torch.autograd.grad(differences.logsumexp(dim=1).sum(), points)
+        margins, moved = differences.detach().amax(dim=1), x - problem.images
+        slope = torch.linalg.vector_norm(gradient, dim=1).clamp(min=tiny)
+        size = torch.linalg.vector_norm(moved, dim=1)
+        distance = margins / slope if distance is None else distance
+        reached = margins <= -problem.guard
+        better = (reached & (size < smallest)).nonzero()[:, 0]
+        best[better], smallest[better] = x[better], size[better]
+        penalty[better] = (slope / (2 * size))[better]
+        turn = (1 + math.cos(math.pi * (step / steps))) / 2
+        stride = (STRIDES[1] + (STRIDES[0] - STRIDES[1]) * turn) * distance
+        moved = moved - (stride / slope)[:, None] * gradient
+        distance = distance * torch.where(reached, 1 - SWAY, 1 + SWAY)
+        length = torch.linalg.vector_norm(moved, dim=1).clamp(min=tiny)
+        x = problem.images + (distance / length)[:, None] * moved
+        x = x.clamp(problem.lower, problem.upper)
+    smallest = torch.where(smallest < torch.inf, distortion(problem.images, best), torch.inf)
+    return Found(best, smallest, penalty, torch.full_like(problem.targets, steps))
 
 
 def nearest_class(
@@ -161,28 +206,47 @@ def nearest_class(
 
     The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
     boundaries, and the first `FINALISTS` of them are given a share of the `steps` that the search
-    will have. Also returns the gradient evaluations spent.
+    will have. What they find is compared on the boundary, as it may lie far behind it, and the
+    largest logit there wins: on the way to one class another may come first. Also returns the
+    gradient evaluations spent.
     """
     heat_steps = max(LEAST_HEAT, round(HEAT_SHARE * steps))
     with torch.no_grad():
         logits = problem.logits(problem.images).masked_fill(problem.rivals, -torch.inf)
     contenders = logits.topk(min(CONTENDERS, logits.shape[1] - 1), dim=1).indices
-    distances = []
-    for contender in contenders.unbind(dim=1):
-        differences, gradient, _ = _difference_gradient(
-            problem._replace(targets=contender), problem.images
+
+    def boundary(rival: Problem) -> tuple[Tensor]:
+        differences, gradient, _ = _difference_gradient(rival, rival.images)
+        return (differences.amax(dim=1) / torch.linalg.vector_norm(gradient, dim=1),)
+
+    def heat(rival: Problem) -> tuple[Tensor, Tensor, Tensor]:
+        found = project_repeatedly(rival, steps=heat_steps, on_step=on_step)
+        ended = end_on_boundary(rival, found)
+        with torch.no_grad():
+            logits = rival.logits(ended.images).masked_fill(rival.rivals, -torch.inf)
+        return ended.distortion, logits.argmax(dim=1), found.evaluations
+
+    (distances,) = _for_each_class(boundary, problem, contenders)
+    finalists = contenders.gather(1, distances.argsort(dim=1)[:, :FINALISTS])
+    distances, largest, spent = _for_each_class(heat, problem, finalists)
+    winner = distances.argmin(dim=1, keepdim=True)
+    return largest.gather(1, winner)[:, 0], spent.sum(dim=1) + contenders.shape[1]
+
+
+def _for_each_class(
+    function: Callable[[Problem], tuple[Tensor, ...]], problem: Problem, classes: Tensor
+) -> list[Tensor]:
+    """Call the function for each image with each of its classes as the target, many at once."""
+    count = len(classes)
+    image = torch.arange(count, device=classes.device).repeat(classes.shape[1])
+    together = max(count, TOGETHER // problem.images.shape[1])
+    parts = [
+        function(towards(select(problem, rows), wanted))
+        for rows, wanted in zip(
+            image.split(together), classes.T.flatten().split(together), strict=True
         )
-        slope = torch.linalg.vector_norm(gradient, dim=1)
-        distances.append(differences.amax(dim=1) / slope)
-    finalists = torch.stack(distances, dim=1).argsort(dim=1)[:, :FINALISTS]
-    finalists = contenders.gather(1, finalists)
-    heats = [
-        project_repeatedly(towards(problem, finalist), steps=heat_steps, on_step=on_step)
-        for finalist in finalists.unbind(dim=1)
     ]
-    winner = torch.stack([heat.distortion for heat in heats], dim=1).argmin(dim=1, keepdim=True)
-    spent = torch.stack([heat.evaluations for heat in heats]).sum(dim=0) + len(distances)
-    return finalists.gather(1, winner)[:, 0], spent
+    return [torch.cat(field).view(-1, count).T for field in zip(*parts, strict=True)]
 
 
 def end_on_boundary(problem: Problem, found: Found) -> Found:
@@ -267,29 +331,25 @@ def _difference_gradient(
     """Each rival's logit minus the target's; the gradient of the chosen one, or the largest."""
     with torch.enable_grad():
         points = x.detach().requires_grad_()
-        logits = problem.logits(points)
-        differences = logits - logits.gather(1, problem.targets[:, None])
-        differences = differences.masked_fill(~problem.rivals, -torch.inf)
+        differences = _differences(problem, points)
         which = differences.argmax(dim=1) if chosen is None else chosen
         (gradient,) = torch.autograd.grad(differences.gather(1, which[:, None]).sum(), points)
     return differences.detach(), gradient, which
 
 
-def _project(
-    problem: Problem, rows: _Rows, differences: Tensor, astray: Tensor | None
-) -> tuple[_Rows, Tensor]:
-    """Go towards the nearest point that satisfies the linearisations; also how far it would be.
+def _differences(problem: Problem, points: Tensor) -> Float[Tensor, "n k"]:
+    """Each rival's logit minus the target's, and minus infinity for the others."""
+    logits = problem.logits(points)
+    differences = logits - logits.gather(1, problem.targets[:, None])
+    return differences.masked_fill(~problem.rivals, -torch.inf)
 
-    Nearest to the original, or of rows that are astray to where they are.
-    """
+
+def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows, Tensor]:
+    """Go towards the nearest point that satisfies the linearisations; also how far it would be."""
     lower, upper = problem.lower, problem.upper
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
-    start, multipliers = problem.images, rows.multipliers
-    if astray is not None:
-        start = torch.where(astray[:, None], rows.x, start)
-        multipliers = multipliers.masked_fill(astray[:, None], 0)
-    moved = rows.x - start  # not `x`: the digits of a short way would be lost in it
+    moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
     offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
     lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
     longest = LONGEST_STEP * problem.unit
@@ -297,15 +357,15 @@ def _project(
         torch.zeros_like(moved),
         rows.normals,
         offsets.masked_fill(rows.rival < 0, 0),
-        lower=lower - start,
-        upper=upper - start,
-        multipliers=multipliers,
+        lower=lower - problem.images,
+        upper=upper - problem.images,
+        multipliers=rows.multipliers,
         tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
         max_iterations=NEWTON_STEPS,
     )
     length = distortion(moved, nearest.x)
     share = longest / length.maximum(longest)
-    x = (start + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
+    x = (problem.images + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
     return rows._replace(x=x, multipliers=nearest.multipliers), length
 
 

@@ -469,7 +469,7 @@ function blindspotsCore(constants) {
       problem = towards(problem, chosen.target);
       spent = chosen.spent;
     }
-    const found = yield* projectRepeatedly(problem, steps, steps, onStep);
+    const found = yield* projectRepeatedly(problem, steps, c.WALK * steps, onStep);
     const ended = endOnBoundary(problem, found);
     return { ...ended, target: problem.target, evaluations: found.evaluations + spent + 1 };
   }
@@ -477,10 +477,9 @@ function blindspotsCore(constants) {
   function* projectRepeatedly(problem, steps, more, onStep = () => {}) {
     const { image } = problem;
     let x = image, held = []; // one per rival: {rival, normal, multiplier}
-    let best = image, smallest = Infinity, pressure = 0, evaluations = 0;
-    for (let step = 0; step < steps + more; step++) {
-      const turn = Math.cos(Math.PI * (step < steps ? step / steps : (step - steps) / more));
-      const weight = c.LAST_WEIGHT + ((1 - c.LAST_WEIGHT) * (1 + turn)) / 2;
+    let best = image, smallest = Infinity, pressure = 0, evaluations = 0, settled = true;
+    for (let step = 0; step < steps; step++) {
+      const weight = c.LAST_WEIGHT + ((1 - c.LAST_WEIGHT) * (1 + Math.cos(Math.PI * (step / steps)))) / 2;
       const there = linearise(problem, x, held, weight);
       held = there.held;
       evaluations += there.spent;
@@ -492,18 +491,50 @@ function blindspotsCore(constants) {
         smallest = size;
         pressure = held.reduce((sum, h) => sum + h.multiplier, 0);
       }
-      const astray = step >= steps && smallest === Infinity;
-      const next = projectOnce(problem, x, held, there.differences, astray);
+      const next = projectOnce(problem, x, held, there.differences);
       ({ x, held } = next);
       if (reached && next.moved <= c.STANDSTILL * size) break;
-      if (step === steps - 1 && smallest < Infinity) break;
+      settled = step < steps - 1 || (next.moved <= c.UNSETTLED * size && smallest < Infinity);
       held = held.filter((h) => h.multiplier > 0);
     }
     if (smallest === Infinity) {
       best = x;
       pressure = held.reduce((sum, h) => sum + h.multiplier, 0);
     }
-    return { image: best, distortion: smallest, penalty: 1 / (2 * pressure), evaluations };
+    const found = { image: best, distortion: smallest, penalty: 1 / (2 * pressure), evaluations };
+    if (settled || !more) return found;
+    const walked = yield* walk(problem, more, onStep);
+    evaluations += more;
+    return walked.distortion < smallest ? { ...walked, evaluations } : { ...found, evaluations };
+  }
+
+  /* Steps that trust a gradient only for its direction, to a distance that shrinks and grows. */
+  function* walk(problem, steps, onStep) {
+    const { image, net, target, isRival } = problem, tiny = 2 ** -1022;
+    let x = image, distance = null;
+    let found = { image, distortion: Infinity, penalty: 0 }, nearest = Infinity;
+    for (let step = 0; step < steps; step++) {
+      const { logits, down } = net.trace(x), { value } = margin(logits, target, isRival);
+      const away = logits.map((v, k) => (isRival[k] ? Math.exp(v - logits[target] - value) : 0));
+      const total = away.reduce((sum, v) => sum + v, 0), up = away.map((v) => v / total);
+      up[target] -= 1;
+      const gradient = down(up), slope = Math.max(norm(gradient), tiny);
+      yield;
+      const moved = minus(x, image), size = norm(moved), reached = value <= -problem.guard;
+      distance ??= value / slope;
+      onStep({ distortion: distortion(image, x), success: reached, image: x });
+      if (reached && size < nearest) {
+        nearest = size;
+        found = { image: x, distortion: distortion(image, x), penalty: slope / (2 * size) };
+      }
+      const turn = (1 + Math.cos(Math.PI * (step / steps))) / 2;
+      const stride = (c.STRIDES[1] + (c.STRIDES[0] - c.STRIDES[1]) * turn) * distance;
+      const to = map2(moved, gradient, (m, g) => m - (stride / slope) * g);
+      distance *= reached ? 1 - c.SWAY : 1 + c.SWAY;
+      const length = Math.max(norm(to), tiny);
+      x = inBox(image.map((v, i) => v + (distance / length) * to[i]), problem.lower, problem.upper);
+    }
+    return found;
   }
 
   /* Renew the normals of the rival ahead and of those that hold the point; add it if it is new. */
@@ -521,14 +552,14 @@ function blindspotsCore(constants) {
     return { held: renewed, differences, most: differences[ahead], spent: renewed.length };
   }
 
-  function projectOnce(problem, x, held, differences, astray) {
-    const start = astray ? x : problem.image, moved = minus(x, start);
+  function projectOnce(problem, x, held, differences) {
+    const start = problem.image, moved = minus(x, start);
     const aim = Math.max(c.NEAREST_AIM * problem.firstMargin, 2 * problem.guard);
     const normals = held.map((h) => h.normal);
     const offsets = held.map((h) => dot(h.normal, moved) - (differences[h.rival] + aim));
     const nearest = projectToPolytope(
       normals, offsets, minus(problem.lower, start), minus(problem.upper, start),
-      held.map((h) => (astray ? 0 : h.multiplier)), (0.1 * aim) / Math.max(...normals.map(norm)), c.NEWTON_STEPS,
+      held.map((h) => h.multiplier), (0.1 * aim) / Math.max(...normals.map(norm)), c.NEWTON_STEPS,
     );
     const length = distortion(moved, nearest.x), longest = c.LONGEST_STEP * problem.unit;
     const share = longest / Math.max(length, longest);
@@ -552,12 +583,13 @@ function blindspotsCore(constants) {
     const finalists = [...byLogit].sort((a, b) => far.get(a) - far.get(b)).slice(0, c.FINALISTS);
     let spent = byLogit.length, winner = null;
     for (const finalist of finalists) {
-      const heat = yield* projectRepeatedly(towards(problem, finalist), heatSteps, 0);
+      const rival = towards(problem, finalist), heat = yield* projectRepeatedly(rival, heatSteps, 0);
+      const ended = endOnBoundary(rival, heat);
       spent += heat.evaluations;
-      if (!winner || heat.distortion < winner.distortion)
-        winner = { target: finalist, distortion: heat.distortion };
+      if (!winner || ended.distortion < winner.distortion) winner = ended;
     }
-    return { target: winner.target, spent };
+    const there = problem.net.logits(winner.image).map((v, k) => (problem.isRival[k] ? -Infinity : v));
+    return { target: argmax(there), spent };
   }
 
   /* Along the perturbation until just past the boundary, by the rule of false position. */
