@@ -320,6 +320,27 @@ def test_the_class_is_chosen_well_where_space_is_folded(generator):
     assert sum(ratios) / len(ratios) < 1.035
 
 
+def test_a_walk_does_not_know_the_units_of_logits_and_pixels(generator):
+    """Powers of two round nothing, so not a bit changes."""
+    network = deep_network(0).double()
+    images = torch.rand(32, 1, 4, 4, generator=generator, dtype=torch.float64)
+    targets = (predict(network, images) + 1) % 10
+
+    def walked(pixel, logit):
+        def model(x):
+            return logit * network(x / pixel)
+
+        bounds = checked_bounds(pixel * images, (0, pixel))
+        return walk(state_problem(model, pixel * images, targets, *bounds), steps=30)
+
+    usual = walked(1, 1)
+    assert (usual.distortion < torch.inf).sum() > 4
+    for pixel, logit in ((256, 1), (1, 2**12), (1, 2**-12)):
+        found = walked(pixel, logit)
+        assert torch.equal(found.images, pixel * usual.images)
+        assert torch.equal(found.penalty, usual.penalty * logit / pixel**2)
+
+
 def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator):
     """Where linearisations contradict each other from one point to the next."""
     lost, failed = 0, 0

@@ -29,6 +29,7 @@ NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
 UNSETTLED = 0.05  # a row whose last step is longer than this share of its distance takes a walk
 WALK = 3  # steps of it per projection
+SHARPNESS = 10.0  # of its smooth maximum, in which the first margin counts so many units
 STRIDES = 0.3, 0.01  # its first step and its last, as shares of the distance
 SWAY = 0.05  # the share of it by which a step changes the distance
 FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
@@ -175,11 +176,13 @@ def walk(problem: Problem, *, steps: int) -> Found:
     x, best = problem.images, problem.images.clone()
     smallest, penalty = torch.full_like(problem.first_margin, torch.inf), problem.first_margin * 0
     distance, tiny = None, torch.finfo(x.dtype).tiny
+    unit = problem.first_margin / SHARPNESS  # so that the logits' own does not matter
     for step in range(steps):
         with torch.enable_grad():
             points = x.detach().requires_grad_()
             differences = _differences(problem, points)
-            (gradient,) = torch.autograd.grad(differences.logsumexp(dim=1).sum(), points)
+            highest = unit * (differences / unit[:, None]).logsumexp(dim=1)
+            (gradient,) = torch.autograd.grad(highest.sum(), points)
         margins, moved = differences.detach().amax(dim=1), x - problem.images
         slope = torch.linalg.vector_norm(gradient, dim=1).clamp(min=tiny)
         size = torch.linalg.vector_norm(moved, dim=1)

@@ -511,11 +511,12 @@ function blindspotsCore(constants) {
   /* Steps that trust a gradient only for its direction, to a distance that shrinks and grows. */
   function* walk(problem, steps, onStep) {
     const { image, net, target, isRival } = problem, tiny = 2 ** -1022;
+    const unit = problem.firstMargin / c.SHARPNESS; // of the smooth maximum
     let x = image, distance = null;
     let found = { image, distortion: Infinity, penalty: 0 }, nearest = Infinity;
     for (let step = 0; step < steps; step++) {
       const { logits, down } = net.trace(x), { value } = margin(logits, target, isRival);
-      const away = logits.map((v, k) => (isRival[k] ? Math.exp(v - logits[target] - value) : 0));
+      const away = logits.map((v, k) => (isRival[k] ? Math.exp((v - logits[target] - value) / unit) : 0));
       const total = away.reduce((sum, v) => sum + v, 0), up = away.map((v) => v / total);
       up[target] -= 1;
       const gradient = down(up), slope = Math.max(norm(gradient), tiny);
