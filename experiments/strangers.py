@@ -1,7 +1,8 @@
 """Compare attacks on networks of many kinds that they were not made on: one run, one table.
 
-Sixteen kinds of networks, on MNIST and on the digits; on each, every attack gets the same images
-and targets, with one thread. Costs are compared within a network only. Interrupted, it goes on
+Sixteen kinds of networks, on MNIST and on the digits, and a large one with seven photographs, for
+the attacks that take a minute there. On each, every attack gets the same images and targets, with
+one thread. Costs are compared within a network only. Interrupted, it goes on
 where it stopped.
 """
 
@@ -28,6 +29,7 @@ from blindspots import (
     rescale_perturbation,
 )
 from blindspots.data import Source
+from blindspots.imagenet import load_network, load_photographs
 from experiments import attacks
 from experiments import attacks_peers as peers
 from experiments.command import Results, parser, store_results, sweep
@@ -44,6 +46,14 @@ ALSO = (
     "adv-lib DDN 1000 steps, no levels",
     "adv-lib ALMA defaults",
     "adv-lib PDGD defaults",
+    "foolbox FMN defaults",
+    "foolbox DeepFool overshoot 1e-4",
+)
+LARGE = "EfficientNet-Lite0"
+QUICK = (
+    "blindspots margin defaults",
+    "blindspots margin 100 projections",
+    "adv-lib DDN 100 steps, no levels",
     "foolbox FMN defaults",
     "foolbox DeepFool overshoot 1e-4",
 )
@@ -98,6 +108,22 @@ def examine(data: Source, kind: str, images: int, steps: int) -> Results:
     return {"error": error_rate(model, test.images, test.labels), "turn": turn, "rows": rows}
 
 
+def examine_large() -> Results:
+    """Attack a network of ImageNet's classes, as it comes, with the photographs."""
+    warnings.simplefilter("ignore")
+    model, chosen = load_network(LARGE), load_photographs()
+    generator = torch.Generator().manual_seed(1)
+    targets = random_targets(chosen.labels, classes=1000, generator=generator)
+    rows = []
+    for setting in settings():
+        if f"{setting.library} {setting.attack} {setting.setting}" in QUICK:
+            for targeted in setting.targeted:
+                torch.manual_seed(0)
+                row = attacks.measure(setting, model, chosen, targets if targeted else None)
+                rows.append({"targeted": targeted, **row})
+    return {"kind": LARGE, "images": len(chosen), "rows": rows}
+
+
 def gradient_turn(model: nn.Module, images: Tensor, targets: Tensor) -> float:
     """Measure how the gradient turns close to the boundary: in degrees, the median over images.
 
@@ -134,6 +160,7 @@ def main(words: Sequence[str] | None = None) -> None:
         for kind in arguments.kinds
     ]
     networks = sweep(examine, asked, arguments)
+    [large] = sweep(examine_large, [{}], arguments)
     store_results(
         arguments,
         " and ".join(name.replace("mnist", "MNIST") for name in arguments.data),
@@ -141,6 +168,7 @@ def main(words: Sequence[str] | None = None) -> None:
         versions={name: importlib.metadata.version(name) for name in attacks.LIBRARIES},
         halves=HALVES,
         networks=networks,
+        large=large,
     )
 
 

@@ -9,6 +9,7 @@ import math
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import MagicMock
@@ -19,7 +20,14 @@ import scipy.stats
 import torch
 from torch import nn
 
-from blindspots import LabelledImages, fit_to_convergence, imagenet, load_images, nearest_attack
+from blindspots import (
+    LabelledImages,
+    convnet,
+    fit_to_convergence,
+    imagenet,
+    load_images,
+    nearest_attack,
+)
 from blindspots.book.ledger import CLAIMS
 from blindspots.book.stored import load_stored
 from experiments import (
@@ -376,6 +384,11 @@ def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
     few = "defaults", "every class in turn"
     ours = [s for s in every if s.library == "blindspots" and s.setting in few]
     monkeypatch.setattr(strangers, "settings", lambda: ours)
+    pictures = LabelledImages(torch.rand(2, 3, 8, 8), torch.tensor([3, 4]), "photographs")
+    large = convnet((3, 8, 8), channels=(4,), classes=1000).eval()
+    pictures = replace(pictures, labels=large(pictures.images).argmax(dim=1))
+    monkeypatch.setattr(strangers, "load_network", lambda name: large)
+    monkeypatch.setattr(strangers, "load_photographs", lambda: pictures)
     few = "--images=2", "--steps=20", "--data", "digits", "--kinds", "wide", "nearly linear"
     found = made(strangers, tmp_path, *few)
     assert [network["kind"] for network in found["networks"]] == ["wide", "nearly linear"]
