@@ -96,7 +96,8 @@ def visit(browser, address):
         page.on("requestfailed", lambda r: complaints.append(f"cannot load {r.url}"))
         page.on("pageerror", lambda error: complaints.append(f"script error {error}"))
         page.on("console", hear)
-        page.goto(start + name, wait_until="networkidle")
+        page.goto(start + name)  # on a slow machine the network may idle before all is parsed
+        page.wait_for_load_state("networkidle")
         return page, complaints
 
     yield open_page

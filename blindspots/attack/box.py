@@ -232,18 +232,18 @@ def _backtrack(
         evaluations[left] += 1
         slope = (down * (trial - start)).sum(dim=1)
         good = (slope < 0) & (trial_value <= before + SUFFICIENT_DECREASE * slope)
-        taken = good.nonzero()[:, 0]
+        taken, others = good.nonzero()[:, 0], (~good).nonzero()[:, 0]
         if len(taken) == len(x):
             x, value, gradient, left = trial, trial_value, trial_gradient, left[:0]
             break
-        done, left = left[taken], left[~good]
+        done, left = left[taken], left[others]
         x[done], value[done] = trial[taken], trial_value[taken]
         gradient[done] = trial_gradient[taken]
         if len(left) == 0:
             break
         # Minimum of the parabola through both values and the slope, kept within [0.1, 0.5].
         excess = trial_value - before - slope
-        length[left] *= (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)[~good]
+        length[left] *= (-slope / (2 * excess)).nan_to_num(0.5).clamp(0.1, 0.5)[others]
     accepted = rows.running.clone()
     accepted[left] = False
     after = rows._replace(x=x, value=value, gradient=gradient, evaluations=evaluations)
