@@ -26,7 +26,7 @@ from blindspots import (
     predict,
     whitening,
 )
-from blindspots.attack._problem import AdversarialImages
+from blindspots.attack.results import AdversarialImages
 from blindspots.attack.rounding import round_adversarial
 from blindspots.imagenet import (
     PHOTOGRAPHS,

@@ -23,7 +23,7 @@ from blindspots import (
     trained,
     transfer_matrix,
 )
-from blindspots.attack._problem import AdversarialImages
+from blindspots.attack.results import AdversarialImages
 from blindspots.book.paper import TABLE_1, TABLE_3
 from blindspots.data import Source
 from experiments.command import Results, store_results, sweep, sweep_parser

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from blindspots.attack.results import AdversarialImages as AdversarialImages
+from blindspots.attack.results import AdversarialImages
 from blindspots.data import class_numbers, refuse_other_than_tensors
 from blindspots.networks import classify, margin, refuse_training_mode
 from blindspots.perturbations import Bounds
