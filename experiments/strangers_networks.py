@@ -14,18 +14,12 @@ from tqdm import tqdm
 
 from blindspots import LabelledImages
 from blindspots.attack.adversaries import pgd
+from blindspots.imagenet import Residual
 
 STEPS = 2000
 BATCH = 64
 LEARNING_RATE = 2e-3
 SIZE = 0.05  # of the perturbations of adversarial training: distortion, in units of the pixels
-
-
-class Residual(nn.Sequential):
-    """Adds to its input what its layers make of it."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x + super().forward(x)
 
 
 def conv(
@@ -59,8 +53,8 @@ def layer_normed(*widths: int) -> list[nn.Module]:
     return layers
 
 
-def pooled(pool: nn.Module, *, size: int = 3) -> list[nn.Module]:
-    return [*conv(1, 16, size=size), pool, *conv(16, 32), pool, *dense(64)]
+def pooled(pool: nn.Module) -> list[nn.Module]:
+    return [*conv(1, 16), pool, *conv(16, 32), pool, *dense(64)]
 
 
 def strided(activation: type[nn.Module]) -> list[nn.Module]:
@@ -94,10 +88,10 @@ KINDS: dict[str, Callable[[], list[nn.Module]]] = {
 HALVES = list(KINDS)[::2], list(KINDS)[1::2]
 
 
-def build(kind: str, data: LabelledImages, *, seed: int = 0) -> nn.Sequential:
-    """Build a network with random weights; the seed is that of the global generator meanwhile."""
+def build(kind: str, data: LabelledImages) -> nn.Sequential:
+    """Build a network with random weights, the same in every call."""
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         model = nn.Sequential(*KINDS[kind](), nn.Flatten(), nn.LazyLinear(10))
         model(data.images[:2])
         if kind == "spectrally normalised":
@@ -107,12 +101,10 @@ def build(kind: str, data: LabelledImages, *, seed: int = 0) -> nn.Sequential:
     return model.to(data.images.device)
 
 
-def train_stranger(
-    kind: str, data: LabelledImages, *, steps: int = STEPS, seed: int = 0
-) -> nn.Sequential:
+def train_stranger(kind: str, data: LabelledImages, *, steps: int = STEPS) -> nn.Sequential:
     """Build and train a network as one trains them anywhere: Adam, a cosine, cross-entropy."""
-    model = build(kind, data, seed=seed)
-    generator = torch.Generator().manual_seed(seed)
+    model = build(kind, data)
+    generator = torch.Generator().manual_seed(0)
     decay = 1.0 if kind == "nearly linear" else 0.0
     adam = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=decay)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps)

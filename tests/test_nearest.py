@@ -105,9 +105,9 @@ def test_a_longer_search_has_longer_heats(victims, monkeypatch):
     model, data, _ = victims("FC100-100-10", 2)
     given = []
 
-    def note(problem, *, steps, on_step):
+    def note(problem, *, steps, **options):
         given.append(steps)
-        return project_repeatedly(problem, steps=steps, on_step=on_step)
+        return project_repeatedly(problem, steps=steps, **options)
 
     monkeypatch.setattr(nearest, "project_repeatedly", note)
     problem = state_problem(model, data.images, None, *checked_bounds(data.images, (0, 1)))

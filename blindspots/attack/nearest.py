@@ -32,6 +32,7 @@ WALK = 3  # steps of it per projection
 SHARPNESS = 10.0  # of its smooth maximum, in which the first margin counts so many units
 STRIDES = 0.3, 0.01  # its first step and its last, as shares of the distance
 SWAY = 0.05  # the share of it by which a step changes the distance
+AWAY = 3  # how far off another start is, in distances to the linearised boundary
 FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
 TOGETHER = 2**18  # pixels of which gradients are taken at once, if one per row are fewer
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
@@ -57,6 +58,7 @@ def nearest_attack(
     *,
     bounds: Bounds = (0.0, 1.0),
     projections: int = 30,
+    starts: int = 1,
     progress: bool = False,
 ) -> AdversarialImages:
     r"""Find the nearest image that the model takes for its target, or for any other class.
@@ -76,6 +78,9 @@ def nearest_attack(
         bounds: as in `lbfgs_attack`.
         projections: at most; more come closer in networks with kinks. An image that still moves a
             long way after them is given three times as many steps of another kind (see `walk`).
+        starts: how many times to search: first from the images, then from places beyond the
+            boundary, in random directions that are the same in every call. The nearest is kept.
+            Where there are many minima, more starts come closer than as many more projections.
         progress: show a progress bar.
 
     Returns:
@@ -90,24 +95,49 @@ def nearest_attack(
     """
     if projections < 1:
         raise ValueError(f"projections must be at least 1, got {projections}")
+    if starts < 1:
+        raise ValueError(f"starts must be at least 1, got {starts}")
 
-    def search(problem: Problem, on_step: Callable[[int], Any]) -> Found:
+    def search_from(start: int, problem: Problem, on_step: Callable[[int], Any]) -> Found:
+        options: Any = {"steps": projections, "start": start, "on_step": on_step}
         spent = torch.zeros_like(problem.targets)
         if targets is None:
-            nearest, spent = nearest_class(problem, steps=projections, on_step=on_step)
+            nearest, spent = nearest_class(problem, **options)
             problem = towards(problem, nearest)
-        steps = {"steps": projections, "more": WALK * projections}
-        found = project_repeatedly(problem, **steps, on_step=on_step)
-        found = end_on_boundary(problem, found)
-        return found._replace(evaluations=found.evaluations + spent + 1)
+        more = 0 if start else WALK * projections  # the walk would be the same from each
+        found = end_on_boundary(problem, project_repeatedly(problem, more=more, **options))
+        return found._replace(evaluations=found.evaluations + spent)
 
+    def search(problem: Problem, on_step: Callable[[int], Any]) -> Found:
+        best = search_from(0, problem, on_step)
+        for start in range(1, starts):
+            best = nearer(best, search_from(start, problem, on_step))
+        return best._replace(evaluations=best.evaluations + 1)
+
+    steps = starts * projections
     return attack_in_batches(
-        search, model, images, targets, steps=projections, bounds=bounds, progress=progress
+        search, model, images, targets, steps=steps, bounds=bounds, progress=progress
+    )
+
+
+def nearer(found: Found, other: Found) -> Found:
+    """Take the nearer of each row, or the first if none is; their evaluations add up."""
+    rows = other.distortion < found.distortion
+    return Found(
+        images=torch.where(rows[:, None], other.images, found.images),
+        distortion=found.distortion.minimum(other.distortion),
+        penalty=torch.where(rows, other.penalty, found.penalty),
+        evaluations=found.evaluations + other.evaluations,
     )
 
 
 def project_repeatedly(
-    problem: Problem, *, steps: int, more: int = 0, on_step: Callable[[int], Any]
+    problem: Problem,
+    *,
+    steps: int,
+    more: int = 0,
+    start: int = 0,
+    on_step: Callable[[int], Any],
 ) -> Found:
     r"""Move each image to the nearest point where its target's logit exceeds those of its rivals.
 
@@ -126,8 +156,11 @@ def project_repeatedly(
     exclude each other, takes a `walk` of `more` steps as well, and keeps the better of both.
     `on_step` is told how many rows take each step but these. A row that got nowhere has distortion
     infinity and the point at which it stopped.
+
+    The search starts from the images if `start` is 0, and else `AWAY` from them, in the direction
+    of that number.
     """
-    rows, left = _start(problem), problem
+    rows, left = _start(problem, start), problem
     best, smallest = problem.images.clone(), torch.full_like(problem.first_margin, torch.inf)
     pressure, evaluations = torch.zeros_like(smallest), torch.zeros_like(problem.targets)
     for step in range(steps):
@@ -203,15 +236,15 @@ def walk(problem: Problem, *, steps: int) -> Found:
 
 
 def nearest_class(
-    problem: Problem, *, steps: int, on_step: Callable[[int], Any]
+    problem: Problem, *, steps: int, start: int = 0, on_step: Callable[[int], Any]
 ) -> tuple[Int[Tensor, "n"], Int[Tensor, "n"]]:
     """Choose the class with the nearest adversarial image, by short trials of the best.
 
     The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
     boundaries, and the first `FINALISTS` of them are given a share of the `steps` that the search
-    will have. What they find is compared on the boundary, as it may lie far behind it, and the
-    largest logit there wins: on the way to one class another may come first. Also returns the
-    gradient evaluations spent.
+    will have, from the same start. What they find is compared on the boundary, as it may lie far
+    behind it, and the largest logit there wins: on the way to one class another may come first.
+    Also returns the gradient evaluations spent.
     """
     heat_steps = max(LEAST_HEAT, round(HEAT_SHARE * steps))
     with torch.no_grad():
@@ -223,7 +256,7 @@ def nearest_class(
         return (differences.amax(dim=1) / torch.linalg.vector_norm(gradient, dim=1),)
 
     def heat(rival: Problem) -> tuple[Tensor, Tensor, Tensor]:
-        found = project_repeatedly(rival, steps=heat_steps, on_step=on_step)
+        found = project_repeatedly(rival, steps=heat_steps, start=start, on_step=on_step)
         ended = end_on_boundary(rival, found)
         with torch.no_grad():
             logits = rival.logits(ended.images).masked_fill(rival.rivals, -torch.inf)
@@ -292,12 +325,18 @@ def end_on_boundary(problem: Problem, found: Found) -> Found:
     )
 
 
-def _start(problem: Problem) -> _Rows:
-    images, targets = problem.images, problem.targets
+def _start(problem: Problem, number: int) -> _Rows:
+    images, targets, x = problem.images, problem.targets, problem.images
+    if number > 0:
+        draw = torch.randn(images.shape[1], generator=torch.Generator().manual_seed(number))
+        direction = (draw / torch.linalg.vector_norm(draw)).to(images)
+        away = AWAY * problem.first_margin / problem.slope
+        away = away.minimum(problem.unit * math.sqrt(images.shape[1]))  # where it is nearly flat
+        x = (images + away[:, None] * direction).clamp(problem.lower, problem.upper)
     none = images.new_zeros(len(images), 0)
     normals = images.new_zeros(len(images), 0, images.shape[1])
     everyone = torch.arange(len(images), device=images.device)
-    return _Rows(everyone, images, normals, targets.new_zeros(len(images), 0), none)
+    return _Rows(everyone, x, normals, targets.new_zeros(len(images), 0), none)
 
 
 def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Tensor, Tensor]:
