@@ -323,6 +323,7 @@ def test_bad_input(arguments, error, message):
 def test_both_attacks_check_their_arguments():
     for arguments, message in (
         ({"projections": 0}, "projections must be at least 1, got 0"),
+        ({"starts": 0}, "starts must be at least 1, got 0"),
         ({"model": toy().train()}, "training mode"),
         ({"images": IMAGES * torch.nan}, "NaN or infinity"),
     ):

@@ -1,4 +1,5 @@
 import copy
+import itertools
 import math
 
 import pytest
@@ -134,6 +135,52 @@ def test_more_projections_come_closer(victims):
     assert sizes[0] > sizes[1] > sizes[2]
 
 
+class Corridor(nn.Module):
+    """Class 1 lies 0.3 to the right of the middle, and 0.1 to the left, behind a rise."""
+
+    def forward(self, x):
+        way = x.flatten(1)[:, 0] - 0.5
+        margin = torch.minimum(0.3 - way, 3.5 * (way + 0.1))
+        return torch.stack([margin, 0 * margin], dim=1)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_another_start_finds_what_lies_behind_a_rise(targeted):
+    image = torch.full((3, 1, 1, 2), 0.5)
+    targets = torch.ones(3, dtype=torch.long) if targeted else None
+    for starts, way in ((1, 0.3), (8, 0.1)):
+        result = nearest_attack(Corridor().eval(), image, targets, starts=starts)
+        assert norm(result).tolist() == pytest.approx([way] * 3, rel=1e-3)
+        assert torch.equal(
+            predict(Corridor().eval(), result.images), torch.ones(3, dtype=torch.long)
+        )
+        assert norm(result).tolist() == pytest.approx(
+            (result.images - image).flatten(1).norm(dim=1).tolist(), rel=1e-5
+        )
+    r = (result.images - image).flatten(1)[:, 0]
+    assert torch.allclose(2 * result.penalty * r, torch.full_like(r, -3.5), rtol=1e-3)
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_no_row_is_farther_from_more_starts(victims, targeted):
+    model, data, targets = victims("convnet", 32)
+    targets = targets if targeted else None
+    results = [nearest_attack(model, data.images, targets, starts=n) for n in (1, 2, 5)]
+    for few, more in itertools.pairwise(results):
+        assert (more.distortion <= few.distortion).all()
+        assert (more.evaluations > few.evaluations).all()
+    assert results[-1].distortion.mean() < 0.998 * results[0].distortion.mean()
+    assert (results[-1].evaluations <= 5 * 1.2 * results[0].evaluations.max()).all()
+
+
+def test_where_there_is_one_minimum_other_starts_bring_nothing(victims):
+    model, data, targets = victims("FC10(1e-4)", 24)
+    sizes = [
+        nearest_attack(model, data.images, targets, starts=n).distortion.double() for n in (1, 4)
+    ]
+    assert (sizes[1] <= sizes[0]).all() and (sizes[1] > 0.9999 * sizes[0]).all()
+
+
 @pytest.mark.parametrize("name", ["FC10(1e-4)", "FC100-100-10", "convnet"])
 def test_ends_just_behind_the_boundary(victims, name):
     """A thousandth further back the prediction is not the target yet."""
@@ -180,6 +227,9 @@ def test_evaluations_are_counted(victims):
         rows.clear()
         result = nearest_attack(counting, data.images, wanted)
         assert result.evaluations.sum().item() == sum(rows)
+        rows.clear()
+        result = nearest_attack(counting, data.images, wanted, starts=2, projections=8)
+        assert result.evaluations.sum().item() == sum(rows)
 
 
 @pytest.mark.parametrize("name", ["FC100-100-10", "convnet"])
@@ -187,11 +237,11 @@ def test_a_row_does_not_depend_on_its_batch(victims, name, monkeypatch):
     model, data, targets = victims(name, 20)
     model = copy.deepcopy(model).double()
     images = data.images.double()
-    whole = nearest_attack(model, images, targets)
+    whole = nearest_attack(model, images, targets, starts=2)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2))
-    mixed = nearest_attack(model, images[order], targets[order])
+    mixed = nearest_attack(model, images[order], targets[order], starts=2)
     monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 3)
-    split = nearest_attack(model, images, targets)
+    split = nearest_attack(model, images, targets, starts=2)
     assert torch.allclose(whole.distortion, split.distortion, rtol=1e-4)
     assert torch.allclose(whole.distortion[order], mixed.distortion, rtol=1e-4)
 
@@ -288,7 +338,7 @@ class Discs(nn.Module):
 def test_every_rival_that_is_known_is_linearised_afresh():
     images, targets = torch.tensor([0.4, 0.6]).view(1, 1, 1, 2), torch.tensor([0])
     problem = state_problem(Discs().eval(), images, targets, *checked_bounds(images, (0, 1)))
-    rows = nearest._start(problem)
+    rows = nearest._start(problem, 0)
     for point in ([0.4, 0.6], [0.7, 0.4]):  # the first disc is ahead, then the second
         rows = rows._replace(x=torch.tensor([point]))
         rows, _, _ = nearest._linearise(problem, rows, 1.0)

@@ -331,7 +331,6 @@ def _start(problem: Problem, number: int) -> _Rows:
         draw = torch.randn(images.shape[1], generator=torch.Generator().manual_seed(number))
         direction = (draw / torch.linalg.vector_norm(draw)).to(images)
         away = AWAY * problem.first_margin / problem.slope
-        away = away.minimum(problem.unit * math.sqrt(images.shape[1]))  # where it is nearly flat
         x = (images + away[:, None] * direction).clamp(problem.lower, problem.upper)
     none = images.new_zeros(len(images), 0)
     normals = images.new_zeros(len(images), 0, images.shape[1])
