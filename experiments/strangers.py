@@ -55,7 +55,7 @@ ALSO = (
     "foolbox FMN defaults",
     "foolbox DeepFool overshoot 1e-4",
 )
-STARTS = 2, 5, 20
+STARTS = 2, 8, 20
 LARGE = "EfficientNet-Lite0"
 QUICK = (
     "blindspots margin defaults",
