@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -36,9 +36,11 @@ AWAY = 3  # how far off another start is, in distances to the linearised boundar
 FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
 TOGETHER = 2**18  # pixels of which gradients are taken at once, if one per row are fewer
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
-FINALISTS = 4  # of them, those that compete
+FINALISTS = 4  # of them, those that compete at most,
+CLOSE = 1.5  # if their boundary, linearised, is at most so many times as far as the nearest
 HEAT_SHARE = 1 / 16  # of the search's projections, for the trial of each finalist
 LEAST_HEAT = 6  # projections of a trial at least
+HEAT_REFINEMENTS = 3  # at the end of a trial, which only has to be compared
 
 
 class _Rows(NamedTuple):
@@ -241,10 +243,10 @@ def nearest_class(
     """Choose the class with the nearest adversarial image, by short trials of the best.
 
     The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
-    boundaries, and the first `FINALISTS` of them are given a share of the `steps` that the search
-    will have, from the same start. What they find is compared on the boundary, as it may lie far
-    behind it, and the largest logit there wins: on the way to one class another may come first.
-    Also returns the gradient evaluations spent.
+    boundaries. The first `FINALISTS` of them, as far as they are `CLOSE`, are given a share of the
+    `steps` that the search will have, from the same start. What they find is compared on the
+    boundary, as it may lie far behind it, and the largest logit there wins: on the way to one class
+    another may come first. Also returns the gradient evaluations spent.
     """
     heat_steps = max(LEAST_HEAT, round(HEAT_SHARE * steps))
     with torch.no_grad():
@@ -257,35 +259,45 @@ def nearest_class(
 
     def heat(rival: Problem) -> tuple[Tensor, Tensor, Tensor]:
         found = project_repeatedly(rival, steps=heat_steps, start=start, on_step=on_step)
-        ended = end_on_boundary(rival, found)
+        ended = end_on_boundary(rival, found, refinements=HEAT_REFINEMENTS)
         with torch.no_grad():
             logits = rival.logits(ended.images).masked_fill(rival.rivals, -torch.inf)
         return ended.distortion, logits.argmax(dim=1), found.evaluations
 
-    (distances,) = _for_each_class(boundary, problem, contenders)
-    finalists = contenders.gather(1, distances.argsort(dim=1)[:, :FINALISTS])
-    distances, largest, spent = _for_each_class(heat, problem, finalists)
-    winner = distances.argmin(dim=1, keepdim=True)
+    everyone = torch.ones_like(contenders, dtype=torch.bool)
+    (distances,) = _for_each_class(boundary, problem, contenders, everyone)
+    distances, order = distances.sort(dim=1)
+    close = ~(distances > CLOSE * distances[:, :1])[:, :FINALISTS]  # even if none is a number
+    finalists = contenders.gather(1, order[:, :FINALISTS])
+    distances, largest, spent = _for_each_class(heat, problem, finalists, close)
+    winner = distances.masked_fill(~close, torch.inf).argmin(dim=1, keepdim=True)
     return largest.gather(1, winner)[:, 0], spent.sum(dim=1) + contenders.shape[1]
 
 
 def _for_each_class(
-    function: Callable[[Problem], tuple[Tensor, ...]], problem: Problem, classes: Tensor
-) -> list[Tensor]:
-    """Call the function for each image with each of its classes as the target, many at once."""
-    count = len(classes)
-    image = torch.arange(count, device=classes.device).repeat(classes.shape[1])
-    together = max(count, TOGETHER // problem.images.shape[1])
+    function: Callable[[Problem], tuple[Tensor, ...]],
+    problem: Problem,
+    classes: Int[Tensor, "n c"],
+    asked: Bool[Tensor, "n c"],
+) -> list[Shaped[Tensor, "n c"]]:
+    """Call the function for each image with each class that is asked for, many at once.
+
+    What is not asked for is 0 in the results.
+    """
+    column, image = asked.T.nonzero(as_tuple=True)
+    together = max(len(classes), TOGETHER // problem.images.shape[1])
     parts = [
-        function(towards(select(problem, rows), wanted))
-        for rows, wanted in zip(
-            image.split(together), classes.T.flatten().split(together), strict=True
-        )
+        function(towards(select(problem, rows), classes[rows, columns]))
+        for rows, columns in zip(image.split(together), column.split(together), strict=True)
     ]
-    return [torch.cat(field).view(-1, count).T for field in zip(*parts, strict=True)]
+    results = []
+    for field in zip(*parts, strict=True):
+        values = torch.cat(field)
+        results.append(values.new_zeros(classes.shape).index_put((image, column), values))
+    return results
 
 
-def end_on_boundary(problem: Problem, found: Found) -> Found:
+def end_on_boundary(problem: Problem, found: Found, *, refinements: int = REFINEMENTS) -> Found:
     """Move each image along its perturbation until it is just past the boundary.
 
     By the rule of false position (Illinois). A row that is not past the boundary yet is first
@@ -309,7 +321,7 @@ def end_on_boundary(problem: Problem, found: Found) -> Found:
     success = beyond <= 0
     inner, before = torch.zeros_like(outer), problem.first_margin + problem.guard
     side = torch.zeros_like(outer)  # of the boundary on which the last evaluation was
-    for _ in range(REFINEMENTS):
+    for _ in range(refinements):
         middle = (inner * beyond - outer * before) / (beyond - before)
         value = excess(middle)
         behind, same = value <= 0, value.sign() == side

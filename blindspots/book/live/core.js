@@ -581,11 +581,13 @@ function blindspotsCore(constants) {
     const far = new Map(byLogit.map((k) =>
       [k, (logits[first] - logits[k]) / norm(down(between(problem.classes, first, k)))]));
     yield;
-    const finalists = [...byLogit].sort((a, b) => far.get(a) - far.get(b)).slice(0, c.FINALISTS);
+    const ranked = [...byLogit].sort((a, b) => far.get(a) - far.get(b));
+    const finalists = ranked.slice(0, c.FINALISTS)
+      .filter((k) => !(far.get(k) > c.CLOSE * far.get(ranked[0])));
     let spent = byLogit.length, winner = null;
     for (const finalist of finalists) {
       const rival = towards(problem, finalist), heat = yield* projectRepeatedly(rival, heatSteps, 0);
-      const ended = endOnBoundary(rival, heat);
+      const ended = endOnBoundary(rival, heat, c.HEAT_REFINEMENTS);
       spent += heat.evaluations;
       if (!winner || ended.distortion < winner.distortion) winner = ended;
     }
@@ -594,7 +596,7 @@ function blindspotsCore(constants) {
   }
 
   /* Along the perturbation until just past the boundary, by the rule of false position. */
-  function endOnBoundary(problem, found) {
+  function endOnBoundary(problem, found, refinements = c.REFINEMENTS) {
     const { image } = problem, away = minus(found.image, image);
     const point = (length) =>
       image.map((v, i) => clamped(v + length * away[i], problem.lower[i], problem.upper[i]));
@@ -607,7 +609,7 @@ function blindspotsCore(constants) {
     }
     const success = beyond <= 0;
     let inner = 0, before = problem.firstMargin + problem.guard, side = 0;
-    for (let step = 0; step < c.REFINEMENTS; step++) {
+    for (let step = 0; step < refinements; step++) {
       const middle = (inner * beyond - outer * before) / (beyond - before), value = excess(middle);
       const same = Math.sign(value) === side;
       if (value <= 0) {
