@@ -118,6 +118,24 @@ def test_a_longer_search_has_longer_heats(victims, monkeypatch):
         assert given == [heat]
 
 
+def test_a_class_whose_boundary_is_far_gets_no_trial(monkeypatch):
+    """Of three wrong classes, at 0.1, 0.14 and 0.16 from the image, the third is not tried."""
+    model = nn.Sequential(nn.Flatten(), nn.Linear(3, 4)).eval()
+    model[1].weight.data = torch.cat([torch.zeros(1, 3), torch.eye(3)])
+    model[1].bias.data = torch.tensor([0.0, -0.64, -0.66, -0.6])
+    images, tried = torch.full((2, 1, 1, 3), 0.5), []
+
+    def note(problem, **options):
+        tried.extend(problem.targets.tolist())
+        return project_repeatedly(problem, **options)
+
+    monkeypatch.setattr(nearest, "project_repeatedly", note)
+    problem = state_problem(model, images, None, *checked_bounds(images, (0, 1)))
+    chosen, spent = nearest_class(problem, steps=30, on_step=lambda n: None)
+    assert chosen.tolist() == [3, 3] and sorted(tried) == [1, 1, 3, 3]
+    assert (spent >= 3 + 2 * 2).all()
+
+
 @pytest.mark.parametrize("name", ["FC100-100-10", "AE400-10", "convnet"])
 def test_closer_than_the_paper_s_own_search(victims, name):
     model, data, targets = victims(name)
