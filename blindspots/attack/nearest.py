@@ -81,8 +81,8 @@ def nearest_attack(
         projections: at most; more come closer in networks with kinks. An image that still moves a
             long way after them is given three times as many steps of another kind (see `walk`).
         starts: how many times to search: first from the images, then from places beyond the
-            boundary, in random directions that are the same in every call. The nearest is kept.
-            Where there are many minima, more starts come closer than as many more projections.
+            boundary, in random directions that are the same in every call. The nearest image of
+            all is kept. Where there are many minima, this pays better than more projections.
         progress: show a progress bar.
 
     Returns:
