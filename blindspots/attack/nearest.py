@@ -37,7 +37,7 @@ FARTHEST = 10  # how many times its perturbation a row may go to get past the bo
 TOGETHER = 2**18  # pixels of which gradients are taken at once, if one per row are fewer
 CONTENDERS = 9  # classes whose boundaries are linearised to find the nearest
 FINALISTS = 4  # of them, those that compete at most,
-CLOSE = 1.5  # if their boundary, linearised, is at most so many times as far as the nearest
+NEARBY = 1.5  # if their boundary, linearised, is at most so many times as far as the nearest
 HEAT_SHARE = 1 / 16  # of the search's projections, for the trial of each finalist
 LEAST_HEAT = 6  # projections of a trial at least
 HEAT_REFINEMENTS = 3  # at the end of a trial, which only has to be compared
@@ -243,7 +243,7 @@ def nearest_class(
     """Choose the class with the nearest adversarial image, by short trials of the best.
 
     The `CONTENDERS` with the largest logits are ranked by the distance of their linearised
-    boundaries. The first `FINALISTS` of them, as far as they are `CLOSE`, are given a share of the
+    boundaries. The first `FINALISTS` of them, as far as they are `NEARBY`, are given a share of the
     `steps` that the search will have, from the same start. What they find is compared on the
     boundary, as it may lie far behind it, and the largest logit there wins: on the way to one class
     another may come first. Also returns the gradient evaluations spent.
@@ -267,7 +267,7 @@ def nearest_class(
     everyone = torch.ones_like(contenders, dtype=torch.bool)
     (distances,) = _for_each_class(boundary, problem, contenders, everyone)
     distances, order = distances.sort(dim=1)
-    close = ~(distances > CLOSE * distances[:, :1])[:, :FINALISTS]  # even if none is a number
+    close = ~(distances > NEARBY * distances[:, :1])[:, :FINALISTS]  # even if none is a number
     finalists = contenders.gather(1, order[:, :FINALISTS])
     distances, largest, spent = _for_each_class(heat, problem, finalists, close)
     winner = distances.masked_fill(~close, torch.inf).argmin(dim=1, keepdim=True)

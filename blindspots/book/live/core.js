@@ -583,7 +583,7 @@ function blindspotsCore(constants) {
     yield;
     const ranked = [...byLogit].sort((a, b) => far.get(a) - far.get(b));
     const finalists = ranked.slice(0, c.FINALISTS)
-      .filter((k) => !(far.get(k) > c.CLOSE * far.get(ranked[0])));
+      .filter((k) => !(far.get(k) > c.NEARBY * far.get(ranked[0])));
     let spent = byLogit.length, winner = null;
     for (const finalist of finalists) {
       const rival = towards(problem, finalist), heat = yield* projectRepeatedly(rival, heatSteps, 0);
