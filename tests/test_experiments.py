@@ -380,7 +380,7 @@ def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
     from experiments import strangers
 
     every = strangers.settings()
-    assert len(every) == len(strangers.ALSO) + 3
+    assert len(every) == len(strangers.ALSO) + len(strangers.STARTS) + 3
     few = "defaults", "every class in turn"
     ours = [s for s in every if s.library == "blindspots" and s.setting in few]
     monkeypatch.setattr(strangers, "settings", lambda: ours)
