@@ -191,11 +191,9 @@ def project_repeatedly(
     # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
     found = Found(best, smallest, 1 / (2 * pressure), evaluations)
     if more and len(at):
-        walked = walk(left, steps=more)
-        nearer = (walked.distortion < smallest[at]).nonzero()[:, 0]
-        for field, update in zip(found[:3], walked[:3], strict=True):
-            field[at[nearer]] = update[nearer]
-        evaluations[at] += walked.evaluations
+        projected = Found(*(field[at] for field in found))
+        for field, update in zip(found, nearer(projected, walk(left, steps=more)), strict=True):
+            field[at] = update
     return found
 
 
