@@ -27,10 +27,13 @@ LONGEST_STEP = 0.1  # distortion of one step, in units of the pixels
 STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its distance is finished
 NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
-UNSETTLED = 0.05  # a row whose last step is longer than this share of its distance takes a walk
+FALL = 0.25  # a step back to less than this share of the distance goes to half of it instead
+EARLY = 1 / 6  # a row that turns all along this share of the projections takes a walk,
+UNSETTLED = 0.05  # and so does one whose last step is longer than this share of its distance
 WALK = 3  # steps of it per projection
 SHARPNESS = 10.0  # of its smooth maximum, in which the first margin counts so many units
-STRIDES = 0.3, 0.01  # its first step and its last, as shares of the distance
+FIRST_STRIDES = 1.0, 0.3  # of a row that turns and of one unsettled, as shares of the distance
+LAST_STRIDE = 0.01  # of both
 SWAY = 0.05  # the share of it by which a step changes the distance
 AWAY = 3  # how far off another start is, in distances to the linearised boundary
 FARTHEST = 10  # how many times its perturbation a row may go to get past the boundary
@@ -78,8 +81,8 @@ def nearest_attack(
         images: floating point (32 bits or more), within the bounds.
         targets: the wanted wrong class of each image; None for any but the one predicted now.
         bounds: as in `lbfgs_attack`.
-        projections: at most; more come closer in networks with kinks. An image that still moves a
-            long way after them is given three times as many steps of another kind (see `walk`).
+        projections: at most; more come closer in networks with kinks. An image that moves too far
+            for them is given three times as many steps of another kind (see `walk`).
         starts: how many times to search: first from the images, then from places beyond the
             boundary, in random directions that are the same in every call. The nearest image of
             all is kept. Where there are many minima, this pays better than more projections.
@@ -152,12 +155,15 @@ def project_repeatedly(
     lies on many kinks at once. So a normal is the running average of the gradients of its class,
     whose newest weight falls from 1 to `LAST_WEIGHT` along half a cosine: at first the steps search
     widely, in the end they average and settle. Only the direction is averaged; the half-spaces pass
-    through the logits as they are at the present point.
+    through the logits as they are at the present point. Past the boundary they may hold far too
+    little, and lead back close to the image: such a step goes half-way instead.
 
-    A row that has not settled by then, as it goes round in a circle or between half-spaces that
-    exclude each other, takes a `walk` of `more` steps as well, and keeps the better of both.
-    `on_step` is told how many rows take each step but these. A row that got nowhere has distortion
-    infinity and the point at which it stopped.
+    Two kinds of rows take a `walk` of `more` steps as well, and keep the better of both. A row that
+    turns goes farther, with each step, than it is from its image: the gradients have little in
+    common, and averaging is hopeless so soon. It leaves for the walk early. A row that has not
+    settled in the end goes round in a circle, or between half-spaces that exclude each other.
+    `on_step` is told how many rows take each step but those of the walk. A row that got nowhere has
+    distortion infinity and the point at which it stopped.
 
     The search starts from the images if `start` is 0, and else `AWAY` from them, in the direction
     of that number.
@@ -165,6 +171,8 @@ def project_repeatedly(
     rows, left = _start(problem, start), problem
     best, smallest = problem.images.clone(), torch.full_like(problem.first_margin, torch.inf)
     pressure, evaluations = torch.zeros_like(smallest), torch.zeros_like(problem.targets)
+    turning = torch.ones_like(evaluations, dtype=torch.bool)
+    early = max(2, round(EARLY * steps))
     for step in range(steps):
         on_step(len(rows.at))
         weight = LAST_WEIGHT + (1 - LAST_WEIGHT) * (1 + math.cos(math.pi * (step / steps))) / 2
@@ -178,6 +186,9 @@ def project_repeatedly(
         pressure[at] = rows.multipliers[better].sum(dim=1)
         rows, moved = _project(left, rows, differences)
         going = ~(reached & (moved <= STANDSTILL * size))
+        turning[rows.at] &= moved > size
+        if more and step == early:
+            going &= ~turning[rows.at]
         if step == steps - 1:
             going = (moved > UNSETTLED * size) | (smallest[rows.at] == torch.inf)
         if not going.all():
@@ -190,21 +201,25 @@ def project_repeatedly(
     best[at[lost]], pressure[at[lost]] = rows.x[lost], rows.multipliers[lost].sum(dim=1)
     # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
     found = Found(best, smallest, 1 / (2 * pressure), evaluations)
-    if more and len(at):
-        projected = Found(*(field[at] for field in found))
-        for field, update in zip(found, nearer(projected, walk(left, steps=more)), strict=True):
-            field[at] = update
+    if more and len(walkers := turning.index_fill(0, at, True).nonzero()[:, 0]):
+        wide, narrow = FIRST_STRIDES
+        strides = torch.where(turning[walkers], wide, narrow).to(smallest)
+        walked = walk(select(problem, walkers), strides, steps=more)
+        projected = Found(*(field[walkers] for field in found))
+        for field, update in zip(found, nearer(projected, walked), strict=True):
+            field[walkers] = update
     return found
 
 
-def walk(problem: Problem, *, steps: int) -> Found:
+def walk(problem: Problem, strides: Float[Tensor, "n"], *, steps: int) -> Found:
     """Take each image across the boundary by steps that trust a gradient only for its direction.
 
     As DDN does (Rony et al. 2019, arXiv:1811.09600): a step against the gradient of the smooth
     maximum of the logit differences, then to the present distance from the original, which shrinks
     while the point is past the boundary and grows while it is not. It begins with the distance of
-    the linearised boundary; the steps shorten along half a cosine. Where the gradient turns within
-    a short way, as in deep networks of narrow layers, this finds what projections step over.
+    the linearised boundary. The steps get shorter, along half a cosine, from the row's stride, a
+    share of the distance; the wider it is, the more gradients are averaged. Where the gradient
+    turns within a short way, this finds what projections step over.
     """
     x, best = problem.images, problem.images.clone()
     smallest, penalty = torch.full_like(problem.first_margin, torch.inf), problem.first_margin * 0
@@ -225,7 +240,7 @@ def walk(problem: Problem, *, steps: int) -> Found:
         best[better], smallest[better] = x[better], size[better]
         penalty[better] = (slope / (2 * size))[better]
         turn = (1 + math.cos(math.pi * (step / steps))) / 2
-        stride = (STRIDES[1] + (STRIDES[0] - STRIDES[1]) * turn) * distance
+        stride = (LAST_STRIDE + (strides - LAST_STRIDE) * turn) * distance
         moved = moved - (stride / slope)[:, None] * gradient
         distance = distance * torch.where(reached, 1 - SWAY, 1 + SWAY)
         length = torch.linalg.vector_norm(moved, dim=1).clamp(min=tiny)
@@ -403,9 +418,9 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
     moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
     offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
     lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
-    longest = LONGEST_STEP * problem.unit
+    longest, nowhere = LONGEST_STEP * problem.unit, torch.zeros_like(moved)
     nearest = project_to_polytope(
-        torch.zeros_like(moved),
+        nowhere,
         rows.normals,
         offsets.masked_fill(rows.rival < 0, 0),
         lower=lower - problem.images,
@@ -414,9 +429,12 @@ def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows,
         tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
         max_iterations=NEWTON_STEPS,
     )
-    length = distortion(moved, nearest.x)
+    back = distortion(nowhere, nearest.x) < FALL * distortion(nowhere, moved)
+    back &= differences.amax(dim=1) <= 0
+    goal = torch.where(back[:, None], moved / 2, nearest.x)
+    length = distortion(moved, goal)
     share = longest / length.maximum(longest)
-    x = (problem.images + moved.lerp(nearest.x, share[:, None])).clamp(lower, upper)
+    x = (problem.images + moved.lerp(goal, share[:, None])).clamp(lower, upper)
     return rows._replace(x=x, multipliers=nearest.multipliers), length
 
 
