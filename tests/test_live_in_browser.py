@@ -252,6 +252,8 @@ FAULTS = {
     "no box": ("const x = inBox(unclamped, lower, upper);", "const x = unclamped;"),
     "other averages": ("const weight = c.LAST_WEIGHT +", "const weight = 3 * c.LAST_WEIGHT +"),
     "a longer walk": ("c.WALK * steps, onStep", "2 * c.WALK * steps, onStep"),
+    "no step half-way": ("const back =", "const back = false &&"),
+    "wide strides for all": ("c.FIRST_STRIDES[turning ? 0 : 1]", "c.FIRST_STRIDES[0]"),
     "shorter strides": ("m - (stride / slope) * g", "m - 0.9 * (stride / slope) * g"),
     "radius rounded up": ("* (1 - 1e-9) - 1e-12", "* (1 + 1e-9)"),
     "last class taken": ("if (!winner || ended.distortion < winner.distortion)", "if (true)"),

@@ -318,15 +318,15 @@ def test_averaging_is_what_finds_the_way_among_kinks(victims, monkeypatch):
     assert usual.distortion.mean() < 0.97 * newest.distortion.mean()
 
 
-@pytest.mark.parametrize("steps", [60, 300])
-def test_a_walk_ends_near_the_nearest_point_of_a_plane(generator, steps):
+@pytest.mark.parametrize(("steps", "stride"), [(60, 0.3), (300, 0.3), (60, 1.0)])
+def test_a_walk_ends_near_the_nearest_point_of_a_plane(generator, steps, stride):
     """Its penalty is the one whose minimiser that point is."""
     plane = nn.Sequential(nn.Flatten(), nn.Linear(16, 2)).double().eval().requires_grad_(False)
     images = 0.5 + 0.05 * torch.randn(8, 1, 4, 4, generator=generator, dtype=torch.float64)
     images = images[predict(plane, images) == predict(plane, images).mode().values]
     problem = state_problem(plane, images, None, *checked_bounds(images, (-9, 9)))
     distance = problem.first_margin / problem.slope
-    found = walk(problem, steps=steps)
+    found = walk(problem, torch.tensor(stride), steps=steps)
     length = (found.images - problem.images).norm(dim=1)
     assert (margin_at(problem, found.images) <= 0).all()
     assert (length >= distance * (1 - 1e-9)).all() and (length <= 1.05 * distance).all()
@@ -399,7 +399,8 @@ def test_a_walk_does_not_know_the_units_of_logits_and_pixels(generator):
             return logit * network(x / pixel)
 
         bounds = checked_bounds(pixel * images, (0, pixel))
-        return walk(state_problem(model, pixel * images, targets, *bounds), steps=30)
+        problem = state_problem(model, pixel * images, targets, *bounds)
+        return walk(problem, torch.tensor(0.3), steps=30)
 
     usual = walked(1, 1)
     assert (usual.distortion < torch.inf).sum() > 4
@@ -411,7 +412,7 @@ def test_a_walk_does_not_know_the_units_of_logits_and_pixels(generator):
 
 def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator):
     """Where linearisations contradict each other from one point to the next."""
-    lost, failed = 0, 0
+    lost, failed, ratios = 0, 0, []
     for seed in range(6):
         network = deep_network(seed)
         images = torch.rand(256, 1, 4, 4, generator=generator)
@@ -422,12 +423,77 @@ def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator):
         problem = state_problem(network, images, targets, *checked_bounds(images, (0, 1)))
         usual = project_repeatedly(problem, steps=30, on_step=lambda rows: None)
         longer = project_repeatedly(problem, steps=30, more=60, on_step=lambda rows: None)
-        settled = usual.evaluations == longer.evaluations
+        more = longer.evaluations - usual.evaluations
+        settled, unsettled = more == 0, more == 60
         assert torch.equal(usual.images[settled], longer.images[settled])
-        assert (longer.distortion <= usual.distortion).all()
+        assert (longer.distortion <= usual.distortion)[unsettled].all()
+        both = ~settled & ~unsettled & (usual.distortion < torch.inf)  # these have left early
+        ratios.append((longer.distortion / usual.distortion)[both])
         lost += int((usual.distortion == torch.inf).sum())
         failed += int((longer.distortion == torch.inf).sum())
     assert lost >= 5 and failed <= lost / 5
+    ratio = torch.cat(ratios)
+    assert len(ratio) > 50 and ratio.log().mean().exp() < 1.05  # they cost a third less
+
+
+@pytest.fixture
+def strides(monkeypatch):
+    """The first strides of all walks that are taken."""
+    taken = []
+
+    def watched(problem, strides, *, steps):
+        taken.extend(strides.tolist())
+        return walk(problem, strides, steps=steps)
+
+    monkeypatch.setattr("blindspots.attack.nearest.walk", watched)
+    return taken
+
+
+class Ripples(nn.Module):
+    """A plane, but for ripples too small to move the boundary and too steep to see it."""
+
+    def __init__(self, generator):
+        super().__init__()
+        plane = torch.randn(64, generator=generator)
+        waves = torch.randn(64, 64, generator=generator)
+        self.plane, self.waves = plane / plane.norm(), 300 * waves / waves.norm(dim=1)
+
+    def forward(self, images):
+        points = images.flatten(1) - 0.5
+        ripple = torch.sin(points @ self.waves).sum(dim=1) / 1000
+        return torch.stack([torch.zeros(len(images)), points @ self.plane - 0.3 + ripple], dim=1)
+
+
+def test_an_image_whose_gradients_have_little_in_common_leaves_early(
+    generator, monkeypatch, strides
+):
+    """For a walk with wide steps: nearer than the control, which goes on with projections."""
+    model = Ripples(generator).eval()
+    images = 0.5 + 0.01 * torch.randn(32, 1, 8, 8, generator=generator)
+    found = nearest_attack(model, images)
+    walked = found.evaluations > 90
+    assert len(strides) > 20 and strides == [1.0] * int(walked.sum())
+    assert (found.evaluations < 110).all() and found.success.all()
+    monkeypatch.setattr("blindspots.attack.nearest.EARLY", 1)
+    late = nearest_attack(model, images)
+    assert found.distortion[walked].mean() < 0.95 * late.distortion[walked].mean()
+
+
+class Cliff(nn.Module):
+    """Past a steep fall the margin of class 0 is so low that its tangent says nothing any more."""
+
+    def forward(self, images):
+        t = 100 * images.flatten(1).sum(dim=1)
+        return torch.stack([torch.zeros_like(t), 0.8 * t + torch.tanh(10 * (t - 0.6))], dim=1)
+
+
+def test_a_step_that_leads_back_to_the_image_goes_half_way(monkeypatch, strides):
+    image = torch.zeros(1, 1, 1, 2, dtype=torch.float64)
+    found = nearest_attack(Cliff().eval(), image)
+    monkeypatch.setattr("blindspots.attack.nearest.FALL", 0)
+    control = nearest_attack(Cliff().eval(), image)  # goes to and fro
+    assert found.evaluations < 20 and control.evaluations > 100 and strides == [0.3]
+    assert found.distortion <= control.distortion * (1 + 1e-5)
 
 
 def test_an_image_that_the_last_projection_leaves_outside_is_given_more(victims):

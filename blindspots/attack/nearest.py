@@ -202,8 +202,8 @@ def project_repeatedly(
     # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
     found = Found(best, smallest, 1 / (2 * pressure), evaluations)
     if more and len(walkers := turning.index_fill(0, at, True).nonzero()[:, 0]):
-        wide, narrow = FIRST_STRIDES
-        strides = torch.where(turning[walkers], wide, narrow).to(smallest)
+        wide, narrow = smallest.new_tensor(FIRST_STRIDES)
+        strides = torch.where(turning[walkers], wide, narrow)
         walked = walk(select(problem, walkers), strides, steps=more)
         projected = Found(*(field[walkers] for field in found))
         for field, update in zip(found, nearer(projected, walked), strict=True):

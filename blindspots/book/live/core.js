@@ -477,7 +477,9 @@ function blindspotsCore(constants) {
   function* projectRepeatedly(problem, steps, more, onStep = () => {}) {
     const { image } = problem;
     let x = image, held = []; // one per rival: {rival, normal, multiplier}
-    let best = image, smallest = Infinity, pressure = 0, evaluations = 0, settled = true;
+    const early = Math.max(2, Math.round(c.EARLY * steps));
+    let best = image, smallest = Infinity, pressure = 0, evaluations = 0;
+    let settled = true, turning = true;
     for (let step = 0; step < steps; step++) {
       const weight = c.LAST_WEIGHT + ((1 - c.LAST_WEIGHT) * (1 + Math.cos(Math.PI * (step / steps)))) / 2;
       const there = linearise(problem, x, held, weight);
@@ -493,7 +495,9 @@ function blindspotsCore(constants) {
       }
       const next = projectOnce(problem, x, held, there.differences);
       ({ x, held } = next);
+      turning &&= next.moved > size;
       if (reached && next.moved <= c.STANDSTILL * size) break;
+      if (more && step === early && turning) break;
       settled = step < steps - 1 || (next.moved <= c.UNSETTLED * size && smallest < Infinity);
       held = held.filter((h) => h.multiplier > 0);
     }
@@ -502,14 +506,14 @@ function blindspotsCore(constants) {
       pressure = held.reduce((sum, h) => sum + h.multiplier, 0);
     }
     const found = { image: best, distortion: smallest, penalty: 1 / (2 * pressure), evaluations };
-    if (settled || !more) return found;
-    const walked = yield* walk(problem, more, onStep);
+    if (!more || (settled && !turning)) return found;
+    const walked = yield* walk(problem, c.FIRST_STRIDES[turning ? 0 : 1], more, onStep);
     evaluations += more;
     return walked.distortion < smallest ? { ...walked, evaluations } : { ...found, evaluations };
   }
 
   /* Steps that trust a gradient only for its direction, to a distance that shrinks and grows. */
-  function* walk(problem, steps, onStep) {
+  function* walk(problem, first, steps, onStep) {
     const { image, net, target, isRival } = problem, tiny = 2 ** -1022;
     const unit = problem.firstMargin / c.SHARPNESS; // of the smooth maximum
     let x = image, distance = null;
@@ -529,7 +533,7 @@ function blindspotsCore(constants) {
         found = { image: x, distortion: distortion(image, x), penalty: slope / (2 * size) };
       }
       const turn = (1 + Math.cos(Math.PI * (step / steps))) / 2;
-      const stride = (c.STRIDES[1] + (c.STRIDES[0] - c.STRIDES[1]) * turn) * distance;
+      const stride = (c.LAST_STRIDE + (first - c.LAST_STRIDE) * turn) * distance;
       const to = map2(moved, gradient, (m, g) => m - (stride / slope) * g);
       distance *= reached ? 1 - c.SWAY : 1 + c.SWAY;
       const length = Math.max(norm(to), tiny);
@@ -562,11 +566,13 @@ function blindspotsCore(constants) {
       normals, offsets, minus(problem.lower, start), minus(problem.upper, start),
       held.map((h) => h.multiplier), (0.1 * aim) / Math.max(...normals.map(norm)), c.NEWTON_STEPS,
     );
-    const length = distortion(moved, nearest.x), longest = c.LONGEST_STEP * problem.unit;
+    const back = Math.max(...differences) <= 0 && norm(nearest.x) < c.FALL * norm(moved);
+    const goal = back ? moved.map((v) => v / 2) : nearest.x;
+    const length = distortion(moved, goal), longest = c.LONGEST_STEP * problem.unit;
     const share = longest / Math.max(length, longest);
     return {
       x: start.map((v, i) =>
-        clamped(v + (moved[i] + share * (nearest.x[i] - moved[i])), problem.lower[i], problem.upper[i])),
+        clamped(v + (moved[i] + share * (goal[i] - moved[i])), problem.lower[i], problem.upper[i])),
       held: held.map((h, j) => ({ ...h, multiplier: nearest.multipliers[j] })),
       moved: length,
     };
