@@ -44,7 +44,7 @@ def run_chapters(
 ) -> dict[Path, str]:
     """Execute those that the cache does not know; keep each as soon as it is finished.
 
-    As many run at a time as there are cores, each on its share of them.
+    As many run at a time as there are cores, but at least two, each on its share of them.
 
     Args:
         files: the chapters, those first that had better be started early.
@@ -60,11 +60,12 @@ def run_chapters(
     if not missing:
         return {}
     cores = joblib.cpu_count()
-    jobs = min(cores, len(missing))
+    jobs = min(max(2, cores), len(missing))
     environment = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), **os.environ, **environment}
     # At Ctrl-C joblib's tracker of semaphores may miss one, which is of no use to anybody.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    runs = joblib.Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(
+    # A single job joblib would do in this process, which would then be deaf to Ctrl-C.
+    runs = joblib.Parallel(n_jobs=max(2, jobs), return_as="generator_unordered", batch_size=1)(
         joblib.delayed(execute)(file, timeout, environment) for file in missing
     )
     failed = {}
