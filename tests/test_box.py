@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import scipy.optimize
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from blindspots.attack import box
 from blindspots.attack.box import minimize_box
@@ -95,6 +96,70 @@ def test_uses_curvature(generator):
         max_iterations=400,
     )
     assert torch.allclose(result.x, torch.linalg.solve(matrix, linear), atol=1e-3)
+
+
+def two_loops(gradient, pairs):
+    """Nocedal and Wright, algorithm 7.4, of one problem; the newest pair is the last."""
+    direction, alphas = gradient.clone(), []
+    for step, change in reversed(pairs):
+        alphas.append((step @ direction) / (step @ change))
+        direction -= alphas[-1] * change
+    step, change = pairs[-1]
+    direction *= (step @ change) / (change @ change)
+    for (step, change), alpha in zip(pairs, reversed(alphas), strict=True):
+        direction += (alpha - (change @ direction) / (step @ change)) * step
+    return -direction
+
+
+def test_a_direction_is_that_of_two_loops_in_the_free_variables(generator):
+    def draw(*shape):
+        return torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+    rows = box._start(lambda x, _: x.square().sum(1), draw(3, 9), *(2 * [torch.zeros(3, 9)]), 4)
+    steps = draw(3, 4, 9)
+    rows = rows._replace(gradient=draw(3, 9), steps=steps, changes=steps + 0.1 * draw(3, 4, 9))
+    free = (draw(3, 9) > -0.5).to(torch.float64)
+    assert 0 < free.mean() < 1
+    found = box._lbfgs_direction(rows, free, newest=2)  # so 3, 0, 1, 2 from old to new
+    assert (found[free == 0] == 0).all()
+    for row in range(3):
+        pairs = [
+            (rows.steps[row, i] * free[row], rows.changes[row, i] * free[row]) for i in (3, 0, 1, 2)
+        ]
+        assert torch.allclose(found[row], two_loops(rows.gradient[row] * free[row], pairs))
+
+
+class Copies(TorchDispatchMode):
+    """Counts the results of a size that share no memory with what they were made from."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.size, self.count = size, 0
+
+    def __torch_dispatch__(self, function, types, arguments=(), options=None):
+        result = function(*arguments, **(options or {}))
+        given = {a.untyped_storage().data_ptr() for a in arguments if isinstance(a, torch.Tensor)}
+        if isinstance(result, torch.Tensor) and result.numel() == self.size:
+            self.count += result.untyped_storage().data_ptr() not in given
+        return result
+
+
+def test_a_direction_copies_only_half_of_the_history(generator, monkeypatch):
+    """For images of ImageNet the history is nearly all of the memory that is needed."""
+    counts, direction = [], box._lbfgs_direction
+
+    def counted(rows, free, *, newest):
+        with Copies(rows.steps.numel()) as copies:
+            found = direction(rows, free, newest=newest)
+        counts.append(copies.count)
+        return found
+
+    monkeypatch.setattr(box, "_lbfgs_direction", counted)
+    fun = quadratic(*random_quadratics(2, 7, generator))
+    start = torch.zeros(2, 7, dtype=torch.float64)
+    minimize_box(fun, start, lower=-1, upper=1, history=5, max_iterations=20)
+    # One copy stays, and two inner products with the gradient pass through one each.
+    assert len(counts) > 5 and max(counts) <= 3
 
 
 def test_properties_of_every_result(generator):

@@ -128,8 +128,9 @@ def test_chapters_share_the_cores(run, chapter, tmp_path, monkeypatch):
     assert run(*both) == {}
     assert [outputs(tmp_path / "cache", file)[0] for file in both] == ["2", "2"]
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-    assert run(one := chapter("third", say, "x = 3"), chapter("fourth", say, "x = 4")) == {}
-    third = get_cache(tmp_path / "cache").match_cache_notebook(nbformat.read(one, as_version=4))
+    third, fourth = chapter("third", say, "x = 3"), chapter("fourth", say, "x = 4")
+    assert run(third, fourth) == {}
+    third = get_cache(tmp_path / "cache").match_cache_notebook(nbformat.read(third, as_version=4))
     assert third.data["side_by_side"] == 2
 
 

@@ -183,8 +183,8 @@ def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) ->
     """
     history = rows.steps.shape[1]
     order = [(newest - age) % history for age in range(history)]  # newest first
-    gradient = rows.gradient * free
-    steps, changes = rows.steps * free[:, None], rows.changes * free[:, None]
+    gradient, steps = rows.gradient * free, rows.steps
+    changes = rows.changes * free[:, None]  # the only copy: one free factor is enough
     step_change = steps @ changes.transpose(1, 2)
     change_change = changes @ changes.transpose(1, 2)
     step_gradient = torch.linalg.vecdot(steps, gradient[:, None])
@@ -192,7 +192,8 @@ def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) ->
     product = step_change.diagonal(dim1=1, dim2=2)
     squares = change_change.diagonal(dim1=1, dim2=2)
     # Without positive curvature a pair would spoil the direction of descent.
-    sizes = torch.linalg.vector_norm(steps, dim=2) * squares.sqrt()
+    lengths = [torch.linalg.vector_norm(step * free, dim=1) for step in steps.unbind(dim=1)]
+    sizes = torch.stack(lengths, dim=1) * squares.sqrt()
     usable = product > torch.finfo(free.dtype).eps * sizes
     curvature = product / squares
     scale = 1 / torch.linalg.vector_norm(gradient, dim=1).clamp(min=1)
@@ -211,8 +212,9 @@ def _lbfgs_direction(rows: _Rows, free: Float[Tensor, "a n"], *, newest: int) ->
         along = change_gradients[i] - torch.linalg.vecdot(of_changes[i], down)
         along = scale * along + torch.linalg.vecdot(to_steps[i], up)
         torch.sub(downs[i], inverse[i] * along, out=ups[i])
-    combined = (up[:, None] @ steps - (scale[:, None] * down)[:, None] @ changes)[:, 0]
-    return -(scale[:, None] * gradient + combined)
+    along_steps = (up[:, None] @ steps)[:, 0] * free
+    along_changes = ((scale[:, None] * down)[:, None] @ changes)[:, 0]
+    return -(scale[:, None] * gradient + (along_steps - along_changes))
 
 
 def _backtrack(
