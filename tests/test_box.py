@@ -145,7 +145,7 @@ class Copies(TorchDispatchMode):
 
 
 def test_a_direction_copies_only_half_of_the_history(generator, monkeypatch):
-    """For images of ImageNet the history is nearly all of the memory that is needed."""
+    """For large images the history is most of what the search itself keeps."""
     counts, direction = [], box._lbfgs_direction
 
     def counted(rows, free, *, newest):

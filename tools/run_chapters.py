@@ -64,7 +64,7 @@ def run_chapters(
     environment = {"OMP_NUM_THREADS": str(max(1, cores // jobs)), **os.environ, **environment}
     # At Ctrl-C joblib's tracker of semaphores may miss one, which is of no use to anybody.
     os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
-    # A single job joblib would do in this process, which would then be deaf to Ctrl-C.
+    # joblib would do a single job in this process, which is then deaf to Ctrl-C.
     runs = joblib.Parallel(n_jobs=max(2, jobs), return_as="generator_unordered", batch_size=1)(
         joblib.delayed(execute)(file, timeout, environment) for file in missing
     )

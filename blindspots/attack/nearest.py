@@ -28,7 +28,7 @@ STANDSTILL = 1e-4  # a row whose next step is shorter than this share of its dis
 NEWTON_STEPS = 4  # per projection; the next one goes on from there
 REFINEMENTS = 6  # evaluations that end on the boundary
 FALL = 0.25  # a step back to less than this share of the distance goes to half of it instead
-EARLY = 1 / 6  # a row that turns all along this share of the projections takes a walk,
+EARLY = 1 / 6  # a row that turns until this share of the projections is over takes a walk,
 UNSETTLED = 0.05  # and so does one whose last step is longer than this share of its distance
 WALK = 3  # steps of it per projection
 SHARPNESS = 10.0  # of its smooth maximum, in which the first margin counts so many units
@@ -81,8 +81,8 @@ def nearest_attack(
         images: floating point (32 bits or more), within the bounds.
         targets: the wanted wrong class of each image; None for any but the one predicted now.
         bounds: as in `lbfgs_attack`.
-        projections: at most; more come closer in networks with kinks. An image that moves too far
-            for them is given three times as many steps of another kind (see `walk`).
+        projections: at most; more come closer in networks with kinks. An image on which they do
+            not settle is given three times as many steps of another kind (see `walk`).
         starts: how many times to search: first from the images, then from places beyond the
             boundary, in random directions that are the same in every call. The nearest image of
             all is kept. Where there are many minima, this pays better than more projections.
@@ -155,13 +155,13 @@ def project_repeatedly(
     lies on many kinks at once. So a normal is the running average of the gradients of its class,
     whose newest weight falls from 1 to `LAST_WEIGHT` along half a cosine: at first the steps search
     widely, in the end they average and settle. Only the direction is averaged; the half-spaces pass
-    through the logits as they are at the present point. Past the boundary they may hold far too
-    little, and lead back close to the image: such a step goes half-way instead.
+    through the logits as they are at the present point. Past the boundary they may ask for too
+    little and lead back close to the image: such a step goes half-way instead.
 
-    Two kinds of rows take a `walk` of `more` steps as well, and keep the better of both. A row that
-    turns goes farther, with each step, than it is from its image: the gradients have little in
-    common, and averaging is hopeless so soon. It leaves for the walk early. A row that has not
-    settled in the end goes round in a circle, or between half-spaces that exclude each other.
+    Two kinds of rows take a `walk` of `more` steps as well, and keep the better of both. A row
+    turns if each of its first steps is longer than its distance from the image: its gradients have
+    little in common. It leaves for the walk early. A row that has not settled in the end goes round
+    in a circle, or between half-spaces that exclude each other.
     `on_step` is told how many rows take each step but those of the walk. A row that got nowhere has
     distortion infinity and the point at which it stopped.
 
@@ -183,15 +183,19 @@ def project_repeatedly(
         better = (reached & (size < smallest[rows.at])).nonzero()[:, 0]  # a GPU waits once
         at = rows.at[better]
         best[at], smallest[at] = rows.x[better], size[better]
-        pressure[at] = rows.multipliers[better].sum(dim=1)
+        holding = rows.multipliers[better].sum(dim=1)  # zero after some steps half-way
+        pressure[at] = torch.where(holding > 0, holding, pressure[at])
         rows, moved = _project(left, rows, differences)
         going = ~(reached & (moved <= STANDSTILL * size))
-        turning[rows.at] &= moved > size
+        turning[rows.at] &= moved.minimum(LONGEST_STEP * left.unit) > size
         if more and step == early:
             going &= ~turning[rows.at]
         if step == steps - 1:
             going = (moved > UNSETTLED * size) | (smallest[rows.at] == torch.inf)
         if not going.all():
+            gone = (~going & (smallest[rows.at] == torch.inf)).nonzero()[:, 0]
+            best[rows.at[gone]] = rows.x[gone]
+            pressure[rows.at[gone]] = rows.multipliers[gone].sum(dim=1)
             kept = going.nonzero()[:, 0]
             left, rows = select(left, kept), _Rows(*(field[kept] for field in rows))
         if len(rows.at) == 0:
@@ -217,9 +221,9 @@ def walk(problem: Problem, strides: Float[Tensor, "n"], *, steps: int) -> Found:
     As DDN does (Rony et al. 2019, arXiv:1811.09600): a step against the gradient of the smooth
     maximum of the logit differences, then to the present distance from the original, which shrinks
     while the point is past the boundary and grows while it is not. It begins with the distance of
-    the linearised boundary. The steps get shorter, along half a cosine, from the row's stride, a
-    share of the distance; the wider it is, the more gradients are averaged. Where the gradient
-    turns within a short way, this finds what projections step over.
+    the linearised boundary. The steps get shorter along half a cosine. The first is the row's
+    stride, a share of the distance; after wide strides less is left of the first gradients. Where
+    the gradient turns within a short way, this finds what projections step over.
     """
     x, best = problem.images, problem.images.clone()
     smallest, penalty = torch.full_like(problem.first_margin, torch.inf), problem.first_margin * 0

@@ -491,11 +491,11 @@ function blindspotsCore(constants) {
       if (reached && size < smallest) {
         best = x;
         smallest = size;
-        pressure = held.reduce((sum, h) => sum + h.multiplier, 0);
+        pressure = held.reduce((sum, h) => sum + h.multiplier, 0) || pressure;
       }
       const next = projectOnce(problem, x, held, there.differences);
       ({ x, held } = next);
-      turning &&= next.moved > size;
+      turning &&= Math.min(next.moved, c.LONGEST_STEP * problem.unit) > size;
       if (reached && next.moved <= c.STANDSTILL * size) break;
       if (more && step === early && turning) break;
       settled = step < steps - 1 || (next.moved <= c.UNSETTLED * size && smallest < Infinity);
