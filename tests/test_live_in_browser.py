@@ -19,6 +19,7 @@ import pytest
 import torch
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import TimeoutError
+from torch import nn
 
 from blindspots import (
     certified_radius,
@@ -30,6 +31,7 @@ from blindspots import (
     trained,
 )
 from blindspots.book.live import live_attack, rounded
+from blindspots.networks import mlp
 from tests.firefox import firefox
 
 if "BLINDSPOTS_SITE" not in os.environ:
@@ -252,7 +254,6 @@ FAULTS = {
     "no box": ("const x = inBox(unclamped, lower, upper);", "const x = unclamped;"),
     "other averages": ("const weight = c.LAST_WEIGHT +", "const weight = 3 * c.LAST_WEIGHT +"),
     "a longer walk": ("c.WALK * steps, onStep", "2 * c.WALK * steps, onStep"),
-    "no step half-way": ("const back =", "const back = false &&"),
     "wide strides for all": ("c.FIRST_STRIDES[turning ? 0 : 1]", "c.FIRST_STRIDES[0]"),
     "shorter strides": ("m - (stride / slope) * g", "m - 0.9 * (stride / slope) * g"),
     "radius rounded up": ("* (1 - 1e-9) - 1e-12", "* (1 + 1e-9)"),
@@ -270,6 +271,31 @@ def test_a_fault_in_the_script_is_noticed(opened, trial, fault):
     assert any(
         disagreements(page, NAMES.index(name), networks[name], data, targets) for name in asked
     )
+
+
+def cliff():
+    """Past a steep fall the margin is so low that its tangent leads back to the image."""
+    network = mlp((64, 2, 10)).eval()
+    first, second = (layer for layer in network if isinstance(layer, nn.Linear))
+    first.weight.data = torch.zeros(2, 64)
+    first.weight.data[:, :2] = torch.tensor([[2000.0], [5.0]])  # t is 100 times the two pixels
+    first.bias.data = torch.tensor([-12.0, 0.0])
+    second.weight.data = torch.zeros(10, 2)
+    second.weight.data[1] = torch.tensor([2.0, 64.0])  # tanh(10 (t - 0.6)) + 0.8 t
+    second.bias.data = torch.tensor([0.0, -33.0, *[-20.0] * 8])
+    return network
+
+
+@pytest.mark.parametrize("fault", [False, True])
+def test_a_step_that_leads_back_goes_half_way_on_the_page_as_well(opened, fault):
+    network, image, target = cliff(), torch.zeros(1, 1, 8, 8), torch.tensor([1])
+    piece, right = live_attack({"cliff": network}, image, torch.tensor([0])).data, "c.FALL * norm("
+    assert piece.count(right) == 1
+    page, _ = opened(piece.replace(right, "0 * norm(") if fault else piece)
+    [here] = page.evaluate(ASK, [0, target.tolist()])["nearest"]
+    there = nearest_attack(rounded(network), image.double(), target)
+    assert there.evaluations < 20
+    assert (here["evaluations"] == there.evaluations.item()) != fault
 
 
 @pytest.fixture
