@@ -392,10 +392,10 @@ def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
     few = "--images=2", "--steps=20", "--data", "digits", "--kinds", "wide", "nearly linear"
     found = made(strangers, tmp_path, *few)
     assert [network["kind"] for network in found["networks"]] == ["wide", "nearly linear"]
-    for results in (found, load_stored("strangers")):
+    stored = load_stored("strangers")
+    for results in (found, stored):
         assert [network["kind"] for network in results["large"]] == list(strangers.LARGE)
         assert all(network["rows"] for network in results["large"])
-    stored = load_stored("strangers")
     assert keys(found) == keys(stored) | {"versions": keys(found["versions"])}
     assert keys(found["networks"][0]["rows"][0]) == keys(stored["networks"][0]["rows"][0])
     compared = {

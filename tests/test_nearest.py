@@ -434,9 +434,8 @@ def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator):
         failed += int((longer.distortion == torch.inf).sum())
     assert lost >= 5 and failed <= lost / 5
     ratio = torch.cat(ratios)
-    assert (
-        len(ratio) > 50 and ratio.log().mean().exp() < 1.05
-    )  # although 24 projections are left out
+    # Although 24 projections are left out.
+    assert len(ratio) > 50 and ratio.log().mean().exp() < 1.05
 
 
 @pytest.fixture

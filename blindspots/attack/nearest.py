@@ -187,25 +187,25 @@ def project_repeatedly(
         pressure[at] = torch.where(holding > 0, holding, pressure[at])
         rows, moved = _project(left, rows, differences)
         going = ~(reached & (moved <= STANDSTILL * size))
-        turning[rows.at] &= moved.minimum(LONGEST_STEP * left.unit) > size
+        if more and step <= early:
+            turning[rows.at] &= moved.minimum(LONGEST_STEP * left.unit) > size
+        if step in (early, steps - 1):  # as rows may stop that never got past the boundary
+            lost = (smallest[rows.at] == torch.inf).nonzero()[:, 0]
+            best[rows.at[lost]] = rows.x[lost]
+            pressure[rows.at[lost]] = rows.multipliers[lost].sum(dim=1)
         if more and step == early:
             going &= ~turning[rows.at]
         if step == steps - 1:
             going = (moved > UNSETTLED * size) | (smallest[rows.at] == torch.inf)
         if not going.all():
-            gone = (~going & (smallest[rows.at] == torch.inf)).nonzero()[:, 0]
-            best[rows.at[gone]] = rows.x[gone]
-            pressure[rows.at[gone]] = rows.multipliers[gone].sum(dim=1)
             kept = going.nonzero()[:, 0]
             left, rows = select(left, kept), _Rows(*(field[kept] for field in rows))
         if len(rows.at) == 0:
             break
         rows = _forget(rows)
-    at, lost = rows.at, (smallest[rows.at] == torch.inf).nonzero()[:, 0]
-    best[at[lost]], pressure[at[lost]] = rows.x[lost], rows.multipliers[lost].sum(dim=1)
     # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
     found = Found(best, smallest, 1 / (2 * pressure), evaluations)
-    if more and len(walkers := turning.index_fill(0, at, True).nonzero()[:, 0]):
+    if more and len(walkers := turning.index_fill(0, rows.at, True).nonzero()[:, 0]):
         wide, narrow = smallest.new_tensor(FIRST_STRIDES)
         strides = torch.where(turning[walkers], wide, narrow)
         walked = walk(select(problem, walkers), strides, steps=more)
