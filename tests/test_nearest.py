@@ -473,12 +473,13 @@ def test_an_image_whose_gradients_have_little_in_common_leaves_early(
     model = Ripples(generator).eval()
     images = 0.5 + 0.01 * torch.randn(32, 1, 8, 8, generator=generator)
     found = nearest_attack(model, images)
-    walked = found.evaluations > 90
-    assert len(strides) > 20 and strides == [1.0] * int(walked.sum())
-    assert (found.evaluations < 110).all() and found.success.all()
+    walked = found.evaluations > 90  # 90 steps, after 6 projections or, if unsettled, after 30
+    early = walked & (found.evaluations < 110)
+    wide = [stride == 1 for stride in strides]
+    assert sum(wide) == early.sum() > 20 and len(wide) == walked.sum() and found.success.all()
     monkeypatch.setattr("blindspots.attack.nearest.EARLY", 1)
     late = nearest_attack(model, images)
-    assert found.distortion[walked].mean() < 0.95 * late.distortion[walked].mean()
+    assert found.distortion[early].mean() < 0.95 * late.distortion[early].mean()
 
 
 class Cliff(nn.Module):
