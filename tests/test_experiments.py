@@ -318,8 +318,8 @@ def test_robustness(tmp_path, monkeypatch):
 @pytest.mark.parametrize("length", [0.25, 1.0])
 def test_a_step_goes_its_share_of_the_way_to_the_boundary(length, generator):
     """On a linear model it is exact; what is misread already stays."""
-    model = nn.Linear(6, 3)
-    inputs = 0.4 + 0.2 * torch.rand(200, 6, generator=generator)
+    model = nn.Linear(6, 3).double()  # as single inputs lie so close that 32 bits do not tell
+    inputs = 0.4 + 0.2 * torch.rand(200, 6, generator=generator).double()
     labels = torch.randint(3, (200,), generator=generator)
     moved = fair_training.step_to_boundary(model, inputs, labels, length=length)
     logits, weight = model(inputs), model.weight
