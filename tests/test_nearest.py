@@ -364,6 +364,19 @@ def test_every_rival_that_is_known_is_linearised_afresh():
     assert torch.allclose(rows.normals[0], -2 * (rows.x - Discs.centres))
 
 
+def test_a_gradient_that_is_no_number_on_the_way_is_refused():
+    """At the image itself there is one."""
+
+    class Rooted(nn.Module):
+        def forward(self, images):
+            points = images.flatten(1)
+            root = ((0.9 - points) * (points < 0.9)).sqrt().sum(dim=1)  # then infinity times 0
+            return torch.stack([root, torch.full_like(root, 0.1)], dim=1)
+
+    with pytest.raises(ValueError, match="NaN or infinite on the way"):
+        nearest_attack(Rooted().eval(), torch.full((2, 1, 2, 2), 0.31), torch.tensor([1, 1]))
+
+
 def deep_network(seed):
     """Six random layers of 32 ReLU units, which fold space a hundred times."""
     generator = torch.Generator().manual_seed(seed)

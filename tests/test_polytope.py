@@ -3,6 +3,7 @@ import pytest
 import scipy.optimize
 import torch
 
+from blindspots.attack import polytope
 from blindspots.attack.polytope import project_to_polytope
 
 
@@ -53,6 +54,16 @@ def test_agrees_with_scipy_on_random_polytopes(generator):
         assert np.allclose(x, reference, atol=1e-8)
 
 
+def test_steps_too_long_are_shortened(generator):
+    """Where normals have nearly one direction, a full Newton step goes round in circles."""
+    points, normals, offsets = random_polytopes(generator, rows=200)
+    room = offsets - normals.sum(dim=2) / 2
+    normals = normals + 5 * normals.mean(dim=1, keepdim=True)
+    offsets = normals.sum(dim=2) / 2 + room
+    found = project_to_polytope(points, normals, offsets, tolerance=1e-9, max_iterations=30)
+    assert found.converged.double().mean() > 0.95  # with full steps three in four
+
+
 def test_a_short_way_keeps_its_digits(generator):
     """In 32 bits a pixel is known to 3e-8, the length of a short way far more exactly."""
     points = torch.rand(200, 64, generator=generator)
@@ -84,6 +95,10 @@ def test_a_row_alone_and_a_warm_start_find_the_same(generator):
     whole = project_to_polytope(*problem, tolerance=1e-10)
     alone = project_to_polytope(*(tensor[7:8] for tensor in problem), tolerance=1e-10)
     assert torch.allclose(alone.x, whole.x[7:8], atol=1e-9)
+    roughly = project_to_polytope(*problem, tolerance=0.05)  # some rows are done before others
+    for row in range(len(roughly.x)):
+        alone = project_to_polytope(*(part[row : row + 1] for part in problem), tolerance=0.05)
+        assert torch.allclose(alone.x[0], roughly.x[row], atol=1e-9)
     start = 3 * torch.rand(whole.multipliers.shape, generator=generator, dtype=torch.float64)
     warm = project_to_polytope(*problem, multipliers=start, tolerance=1e-10)
     assert torch.allclose(warm.x, whole.x, atol=1e-8)
@@ -117,6 +132,26 @@ def test_an_empty_polytope_does_not_converge():
     points, normals = torch.full((2, 2), 0.5), torch.tensor([[[-1.0, -1.0]]] * 2)
     found = project_to_polytope(points, normals, torch.tensor([[-3.0], [-1.5]]))
     assert found.converged.tolist() == [False, True]
+
+
+def test_a_row_that_cannot_go_on_is_not_tried_again(generator, monkeypatch):
+    """Where half-spaces exclude each other, no length of a step is good in the end."""
+    rows, evaluate = [], polytope._evaluate
+
+    def watched(polytopes, multipliers):
+        rows.append(len(multipliers))
+        return evaluate(polytopes, multipliers)
+
+    monkeypatch.setattr(polytope, "_evaluate", watched)
+    points = torch.rand(300, 12, generator=generator)
+    normals = torch.randn(300, 3, 12, generator=generator)
+    offsets = normals.sum(dim=2) / 2 + 0.1
+    turned = 0.05 * torch.randn(150, 12, generator=generator)
+    normals[::2, 1], offsets[::2, :2] = turned - normals[::2, 0], -0.5
+    found = project_to_polytope(points, normals, offsets, max_iterations=50)
+    assert not found.converged[::2].any() and found.converged[1::2].all()
+    assert sum(rows) / 150 < 90  # each time again, it would be 130; without gathering, 300
+    assert min(rows) < 15  # few have to shorten a step
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from blindspots.attack._problem import (
     select,
     towards,
 )
-from blindspots.attack.polytope import project_to_polytope
+from blindspots.attack.polytope import Polytopes, combine, nearest_to_origin
 from blindspots.attack.results import AdversarialImages
 from blindspots.perturbations import Bounds, distortion
 
@@ -416,30 +416,34 @@ def _differences(problem: Problem, points: Tensor) -> Float[Tensor, "n k"]:
 
 def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows, Tensor]:
     """Go towards the nearest point that satisfies the linearisations; also how far it would be."""
-    lower, upper = problem.lower, problem.upper
-    aim = (AIM * problem.first_margin).maximum(2 * problem.guard)[:, None]
-    ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim
+    if not rows.normals.sum().isfinite():  # in one pass
+        raise ValueError(
+            "the model's gradient is NaN or infinite on the way to an adversarial image: attack "
+            "the images in smaller batches and leave out those for which this is said"
+        )
+    aim = (AIM * problem.first_margin).maximum(2 * problem.guard)
+    ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim[:, None]
     moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
     offsets = torch.linalg.vecdot(rows.normals, moved[:, None]) - ahead
-    lengths = torch.linalg.vector_norm(rows.normals, dim=2).amax(dim=1)
-    longest, nowhere = LONGEST_STEP * problem.unit, torch.zeros_like(moved)
-    nearest = project_to_polytope(
-        nowhere,
-        rows.normals,
-        offsets.masked_fill(rows.rival < 0, 0),
-        lower=lower - problem.images,
-        upper=upper - problem.images,
-        multipliers=rows.multipliers,
-        tolerance=0.1 * aim[:, 0] / lengths,  # or the point would stop before the boundary
-        max_iterations=NEWTON_STEPS,
+    lengths = torch.linalg.vector_norm(rows.normals, dim=2)
+    polytopes = Polytopes(
+        lower=problem.lower - problem.images,
+        upper=problem.upper - problem.images,
+        normals=rows.normals,
+        offsets=offsets.masked_fill(rows.rival < 0, 0),
+        lengths=lengths,
+        tolerances=0.1 * aim / lengths.amax(dim=1),  # or the point would stop before the boundary
     )
-    back = distortion(nowhere, nearest.x) < FALL * distortion(nowhere, moved)
-    back &= differences.amax(dim=1) <= 0
-    goal = torch.where(back[:, None], moved / 2, nearest.x)
+    multipliers, _ = nearest_to_origin(polytopes, rows.multipliers, max_iterations=NEWTON_STEPS)
+    nearest = (-combine(multipliers, rows.normals)).clamp(polytopes.lower, polytopes.upper)
+    near, far = (torch.linalg.vector_norm(way, dim=1) for way in (nearest, moved))
+    back = (near < FALL * far) & (differences.amax(dim=1) <= 0)
+    goal = torch.where(back[:, None], moved / 2, nearest)
     length = distortion(moved, goal)
+    longest = LONGEST_STEP * problem.unit
     share = longest / length.maximum(longest)
-    x = (problem.images + moved.lerp(goal, share[:, None])).clamp(lower, upper)
-    return rows._replace(x=x, multipliers=nearest.multipliers), length
+    x = (problem.images + moved.lerp(goal, share[:, None])).clamp(problem.lower, problem.upper)
+    return rows._replace(x=x, multipliers=multipliers), length
 
 
 def _forget(rows: _Rows) -> _Rows:

@@ -78,44 +78,63 @@ def project_to_polytope(
     """
     _check(points, normals, offsets, multipliers, lower, upper)
     lower, upper = torch.as_tensor(lower).to(points), torch.as_tensor(upper).to(points)
+    tolerances = torch.as_tensor(tolerance).to(points).expand(len(points))
     # Seen from the points: a short way to go keeps its digits, which beside a point would be lost.
     offsets = offsets - torch.linalg.vecdot(normals, points[:, None])
-    polytopes = _Polytopes(lower - points, upper - points, normals, offsets)
     lengths = torch.linalg.vector_norm(normals, dim=2)
-    lengths = torch.where(lengths > 0, lengths, 1)
-    solution, violation = torch.empty_like(offsets), torch.empty_like(points[:, 0])
-    tolerances = torch.as_tensor(tolerance).to(points).expand(len(points))
-    rows = torch.arange(len(points), device=points.device)
+    polytopes = Polytopes(lower - points, upper - points, normals, offsets, lengths, tolerances)
     start = torch.zeros_like(offsets) if multipliers is None else multipliers
-    dual = _evaluate(polytopes, start)
-    inside = torch.zeros_like(points).clamp(polytopes.lower, polytopes.upper)
-    worse = dual.value < inside.square().sum(dim=1) / 2
-    if worse.any():  # than zero multipliers: drop such a start
-        dual = _evaluate(polytopes, start.masked_fill(worse[:, None], 0))
-    for iteration in range(max_iterations + 1):
-        excess = torch.where(dual.multipliers > 0, dual.gradient.abs(), dual.gradient.clamp(min=0))
-        solution[rows], violation[rows] = dual.multipliers, (excess / lengths[rows]).amax(dim=1)
-        going = violation[rows] > tolerances[rows]
-        if iteration == max_iterations or not going.any():
-            break
-        # Gathering rows costs as much as an iteration: only when it halves what is left.
-        if going.sum() <= len(rows) // 2:
-            kept = going.nonzero()[:, 0]
-            rows, going = rows[kept], going[kept]
-            polytopes = _Polytopes(*(field[kept] for field in polytopes))
-            dual = _Dual(*(field[kept] for field in dual))
-        dual = _newton(polytopes, dual, going)
-    x = (points - _combine(solution, normals)).clamp(lower, upper)
-    return PolytopeProjection(x, solution, violation, violation <= tolerances)
+    multipliers, violation = nearest_to_origin(polytopes, start, max_iterations=max_iterations)
+    x = (points - combine(multipliers, normals)).clamp(lower, upper)
+    return PolytopeProjection(x, multipliers, violation, violation <= tolerances)
 
 
-class _Polytopes(NamedTuple):
+class Polytopes(NamedTuple):
     """Boxes and half-spaces, with the points to be projected as their origins."""
 
     lower: Float[Tensor, "a n"]
     upper: Float[Tensor, "a n"]
     normals: Float[Tensor, "a m n"]
     offsets: Float[Tensor, "a m"]
+    lengths: Float[Tensor, "a m"]  # of the normals
+    tolerances: Float[Tensor, "a"]
+
+
+def nearest_to_origin(
+    polytopes: Polytopes, start: Float[Tensor, "a m"], *, max_iterations: int
+) -> tuple[Float[Tensor, "a m"], Float[Tensor, "a"]]:
+    """Compute the multipliers of the nearest points to the origins, and the violations.
+
+    As `project_to_polytope` does, of which this is what an attack repeats: nothing is checked.
+    """
+    lengths = torch.where(polytopes.lengths > 0, polytopes.lengths, 1)
+    polytopes = polytopes._replace(lengths=lengths)
+    dual = _evaluate(polytopes, start)
+    inside = dual.value.new_zeros(()).clamp(polytopes.lower, polytopes.upper)
+    worse = dual.value < inside.square().sum(dim=1) / 2
+    if worse.any():  # than zero multipliers: drop such a start
+        dual = _evaluate(polytopes, start.masked_fill(worse[:, None], 0))
+    solution, violation = torch.empty_like(start), torch.empty_like(dual.value)
+    rows = torch.arange(len(start), device=start.device)
+    going = torch.ones_like(rows, dtype=torch.bool)
+    for iteration in range(max_iterations + 1):
+        excess = torch.where(dual.multipliers > 0, dual.gradient.abs(), dual.gradient.clamp(min=0))
+        farthest = (excess / polytopes.lengths).amax(dim=1)
+        solution[rows], violation[rows] = dual.multipliers, farthest
+        going = going & (farthest > polytopes.tolerances)
+        count = int(going.sum())
+        if iteration == max_iterations or count == 0:
+            break
+        # Gathering rows costs as much as an iteration: only when it halves what is left.
+        if count <= len(rows) // 2:
+            kept = going.nonzero()[:, 0]
+            rows, going = rows[kept], going[kept]
+            polytopes = Polytopes(*(field[kept] for field in polytopes))
+            dual = _Dual(*(field[kept] for field in dual))
+        before = dual.multipliers
+        dual = _newton(polytopes, dual, going)
+        going = (dual.multipliers != before).any(dim=1)  # a row that stays would stay again
+    return solution, violation
 
 
 class _Dual(NamedTuple):
@@ -127,20 +146,20 @@ class _Dual(NamedTuple):
     value: Float[Tensor, "a"]
 
 
-def _combine(multipliers: Tensor, normals: Tensor) -> Float[Tensor, "b n"]:
+def combine(multipliers: Float[Tensor, "a m"], normals: Float[Tensor, "a m n"]) -> Tensor:
+    """Add up the normals of each row, each times its multiplier."""
     return torch.bmm(multipliers[:, None], normals)[:, 0]
 
 
-def _evaluate(polytopes: _Polytopes, multipliers: Tensor) -> _Dual:
-    lower, upper, normals, offsets = polytopes
-    unclamped = -_combine(multipliers, normals)
-    displacement = unclamped.clamp(lower, upper)
-    gradient = torch.linalg.vecdot(normals, displacement[:, None]) - offsets
+def _evaluate(polytopes: Polytopes, multipliers: Tensor) -> _Dual:
+    unclamped = -combine(multipliers, polytopes.normals)
+    displacement = unclamped.clamp(polytopes.lower, polytopes.upper)
+    gradient = torch.linalg.vecdot(polytopes.normals, displacement[:, None]) - polytopes.offsets
     value = displacement.square().sum(dim=1) / 2 + (multipliers * gradient).sum(dim=1)
     return _Dual(multipliers, unclamped == displacement, gradient, value)
 
 
-def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor) -> _Dual:
+def _newton(polytopes: Polytopes, dual: _Dual, going: Tensor) -> _Dual:
     """One projected Newton step of each row going, shortened until the dual increases enough."""
     normals, tiny = polytopes.normals, torch.finfo(dual.value.dtype).eps
     # A multiplier that is zero and would become negative stays out of the step.
@@ -152,27 +171,29 @@ def _newton(polytopes: _Polytopes, dual: _Dual, going: Tensor) -> _Dual:
     negligible = torch.finfo(normals.dtype).tiny / tiny
     damping = torch.where(moving * largest > negligible, 100 * tiny * largest, 1)
     step = torch.linalg.solve(hessian + torch.diag_embed(damping), moving * dual.gradient)
-    best = _Dual(*(field.clone() for field in dual))
-    length = torch.ones_like(dual.value)[:, None]
-    left = going.nonzero()[:, 0]
-    for _ in range(BACKTRACKS):
-        here, there = dual, polytopes
-        if len(left) < len(step):
-            here = _Dual(*(field[left] for field in dual))
-            there = _Polytopes(*(field[left] for field in polytopes))
-        trial = (here.multipliers + length[left] * step[left]).clamp(min=0) * moving[left]
-        result = _evaluate(there, trial)
-        promised = (here.gradient * (trial - here.multipliers)).sum(dim=1)
-        rounding = 10 * tiny * here.value.abs()
-        good = result.value >= here.value + SUFFICIENT_INCREASE * promised - rounding
-        taken = good.nonzero()[:, 0]
-        for field, update in zip(best, result, strict=True):
-            field[left[taken]] = update[taken]
-        left = left[~good]
-        length[left] *= 0.4
-        if len(left) == 0:
-            break
-    return best
+    step = torch.where(going[:, None], step, 0)
+    return _search_line(polytopes, dual, moving, step, torch.ones_like(dual.value[0]), BACKTRACKS)
+
+
+def _search_line(
+    polytopes: Polytopes, dual: _Dual, moving: Tensor, step: Tensor, length: Tensor, tries: int
+) -> _Dual:
+    """Go that share of the step, or a shorter one where the dual does not increase enough."""
+    trial = (dual.multipliers + length * step).clamp(min=0) * moving
+    there = _evaluate(polytopes, trial)
+    promised = (dual.gradient * (trial - dual.multipliers)).sum(dim=1)
+    rounding = 10 * torch.finfo(dual.value.dtype).eps * dual.value.abs()
+    good = there.value >= dual.value + SUFFICIENT_INCREASE * promised - rounding
+    if good.all():
+        return there
+    bad = (~good).nonzero()[:, 0]
+    nearer = _Dual(*(field[bad] for field in dual))
+    if tries > 1:
+        part = Polytopes(*(field[bad] for field in polytopes))
+        nearer = _search_line(part, nearer, moving[bad], step[bad], 0.4 * length, tries - 1)
+    for field, update in zip(there, nearer, strict=True):
+        field[bad] = update
+    return there
 
 
 def _check(
