@@ -22,7 +22,7 @@ from blindspots import (
 STEPS = {lbfgs_attack: "penalties", nearest_attack: "projections"}
 STEP = {
     lbfgs_attack: "blindspots.attack.box._iterate",
-    nearest_attack: "blindspots.attack.nearest._project",
+    nearest_attack: "blindspots.attack.projections._project",
 }
 
 
@@ -90,7 +90,7 @@ def test_a_row_does_not_depend_on_its_batch(network, digits, monkeypatch):
     network, images = copy.deepcopy(network).double(), data.images.double()
     whole = lbfgs_attack(network, images, targets)
     alone = lbfgs_attack(network, images[3:4], targets[3:4])
-    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 7)
+    monkeypatch.setattr("blindspots.attack._batches.BATCH_SIZE", 7)
     split = lbfgs_attack(network, images, targets)
     assert torch.allclose(whole.distortion, split.distortion, rtol=1e-6)
     assert alone.distortion.item() == pytest.approx(whole.distortion[3].item(), rel=1e-6)
@@ -100,7 +100,7 @@ def test_a_row_does_not_depend_on_its_batch(network, digits, monkeypatch):
 def test_a_row_does_not_depend_on_its_batch_in_32_bits(network, digits, attack, monkeypatch):
     data, targets = digits
     whole = attack(network, data.images, targets)
-    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 7)
+    monkeypatch.setattr("blindspots.attack._batches.BATCH_SIZE", 7)
     split = attack(network, data.images, targets)
     assert torch.allclose(whole.distortion, split.distortion, rtol=5e-3)
 
@@ -126,7 +126,7 @@ def test_a_gpu_waits_as_often_for_many_images_as_for_few(
 ):
     """A fixed number of times per step at most, and none per image."""
     data, targets = digits
-    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 4 * len(targets))
+    monkeypatch.setattr("blindspots.attack._batches.BATCH_SIZE", 4 * len(targets))
     step, counts = Mock(wraps=pkgutil.resolve_name(STEP[attack])), []
     monkeypatch.setattr(STEP[attack], step)
     for times in (1, 4):
@@ -195,7 +195,7 @@ def test_one_image_that_does_not_fit_is_an_error(network, digits):
 @pytest.mark.parametrize("attack", [lbfgs_attack, nearest_attack])
 def test_interrupting_keeps_what_is_finished(network, digits, attack, monkeypatch):
     data, targets = digits
-    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 10)
+    monkeypatch.setattr("blindspots.attack._batches.BATCH_SIZE", 10)
 
     class Interrupted(nn.Module):
         stop = False

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from blindspots import mlp, pair_bounds
-from blindspots.attack import lbfgs, nearest
+from blindspots.attack import lbfgs, projections
 from blindspots.book.live import HERE, constants, describe, live_attack, live_link, rounded
 
 IMAGES, LABELS = torch.zeros(2, 1, 8, 8), torch.tensor([0, 1])
@@ -77,7 +77,7 @@ def test_the_script_has_pythons_constants_and_uses_no_other():
     script = (HERE / "core.js").read_text(encoding="utf-8")
     asked = {*re.findall(r"\bc\.([A-Z_]+)\b", script)}
     assert len(asked) > 20 and asked <= {*constants()}
-    assert constants()["LBFGS_AIM"] == lbfgs.AIM != constants()["NEAREST_AIM"] == nearest.AIM
+    assert constants()["LBFGS_AIM"] == lbfgs.AIM != constants()["NEAREST_AIM"] == projections.AIM
     assert constants()["PROJECTIONS"] == 30 and constants()["PENALTIES"] == 12
 
 

@@ -16,16 +16,19 @@ from blindspots import (
     random_targets,
     trained,
 )
-from blindspots.attack import nearest
+from blindspots.attack import projections
+from blindspots.attack._batches import checked_bounds
 from blindspots.attack._problem import (
     ROUNDING,
     Found,
     Problem,
-    checked_bounds,
     margin_at,
     state_problem,
 )
-from blindspots.attack.nearest import end_on_boundary, nearest_class, project_repeatedly, walk
+from blindspots.attack.boundary import end_on_boundary
+from blindspots.attack.classes import nearest_class
+from blindspots.attack.projections import project_repeatedly
+from blindspots.attack.walk import walk
 from blindspots.networks import evaluate, mlp
 
 
@@ -110,7 +113,7 @@ def test_a_longer_search_has_longer_heats(victims, monkeypatch):
         given.append(steps)
         return project_repeatedly(problem, steps=steps, **options)
 
-    monkeypatch.setattr(nearest, "project_repeatedly", note)
+    monkeypatch.setattr("blindspots.attack.classes.project_repeatedly", note)
     problem = state_problem(model, data.images, None, *checked_bounds(data.images, (0, 1)))
     for steps, heat in ((30, 6), (160, 10)):
         given.clear()
@@ -129,7 +132,7 @@ def test_a_class_whose_boundary_is_far_gets_no_trial(monkeypatch):
         tried.extend(problem.targets.tolist())
         return project_repeatedly(problem, **options)
 
-    monkeypatch.setattr(nearest, "project_repeatedly", note)
+    monkeypatch.setattr("blindspots.attack.classes.project_repeatedly", note)
     problem = state_problem(model, images, None, *checked_bounds(images, (0, 1)))
     chosen, spent = nearest_class(problem, steps=30, on_step=lambda n: None)
     assert chosen.tolist() == [3, 3] and sorted(tried) == [1, 1, 3, 3]
@@ -258,7 +261,7 @@ def test_a_row_does_not_depend_on_its_batch(victims, name, monkeypatch):
     whole = nearest_attack(model, images, targets, starts=2)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2))
     mixed = nearest_attack(model, images[order], targets[order], starts=2)
-    monkeypatch.setattr("blindspots.attack._problem.BATCH_SIZE", 3)
+    monkeypatch.setattr("blindspots.attack._batches.BATCH_SIZE", 3)
     split = nearest_attack(model, images, targets, starts=2)
     assert torch.allclose(whole.distortion, split.distortion, rtol=1e-4)
     assert torch.allclose(whole.distortion[order], mixed.distortion, rtol=1e-4)
@@ -313,7 +316,7 @@ def test_averaging_is_what_finds_the_way_among_kinks(victims, monkeypatch):
     model, data, targets = victims("convnet")
     monkeypatch.setattr("blindspots.attack.nearest.WALK", 0)
     usual = nearest_attack(model, data.images, targets)
-    monkeypatch.setattr("blindspots.attack.nearest.LAST_WEIGHT", 1.0)
+    monkeypatch.setattr("blindspots.attack.projections.LAST_WEIGHT", 1.0)
     newest = nearest_attack(model, data.images, targets)
     assert usual.distortion.mean() < 0.97 * newest.distortion.mean()
 
@@ -356,10 +359,10 @@ class Discs(nn.Module):
 def test_every_rival_that_is_known_is_linearised_afresh():
     images, targets = torch.tensor([0.4, 0.6]).view(1, 1, 1, 2), torch.tensor([0])
     problem = state_problem(Discs().eval(), images, targets, *checked_bounds(images, (0, 1)))
-    rows = nearest._start(problem, 0)
+    rows = projections._start(problem, 0)
     for point in ([0.4, 0.6], [0.7, 0.4]):  # the first disc is ahead, then the second
         rows = rows._replace(x=torch.tensor([point]))
-        rows, _, _ = nearest._linearise(problem, rows, 1.0)
+        rows, _, _ = projections._linearise(problem, rows, 1.0)
     assert rows.rival.tolist() == [[1, 2]]
     assert torch.allclose(rows.normals[0], -2 * (rows.x - Discs.centres))
 
@@ -443,7 +446,7 @@ def test_an_image_that_goes_round_in_a_circle_is_led_out_of_it(generator, monkey
         longer = project_repeatedly(problem, steps=30, more=60, on_step=lambda rows: None)
         with monkeypatch.context() as patch:
             # The same projections in the same batches, which round alike.
-            patch.setattr("blindspots.attack.nearest.walk", walk_nowhere)
+            patch.setattr("blindspots.attack.projections.walk", walk_nowhere)
             before = project_repeatedly(problem, steps=30, more=61, on_step=lambda rows: None)
         settled = before.evaluations == longer.evaluations
         early = before.evaluations < usual.evaluations + 61
@@ -468,7 +471,7 @@ def strides(monkeypatch):
         taken.extend(strides.tolist())
         return walk(problem, strides, steps=steps)
 
-    monkeypatch.setattr("blindspots.attack.nearest.walk", watched)
+    monkeypatch.setattr("blindspots.attack.projections.walk", watched)
     return taken
 
 
@@ -498,7 +501,7 @@ def test_an_image_whose_gradients_have_little_in_common_leaves_early(
     early = walked & (found.evaluations < 110)
     wide = [stride == 1 for stride in strides]
     assert sum(wide) == early.sum() > 20 and len(wide) == walked.sum() and found.success.all()
-    monkeypatch.setattr("blindspots.attack.nearest.EARLY", 1)
+    monkeypatch.setattr("blindspots.attack.projections.EARLY", 1)
     late = nearest_attack(model, images)
     assert found.distortion[early].mean() < 0.95 * late.distortion[early].mean()
 
@@ -514,7 +517,7 @@ class Cliff(nn.Module):
 def test_a_step_that_leads_back_to_the_image_goes_half_way(monkeypatch, strides):
     image = torch.zeros(1, 1, 1, 2, dtype=torch.float64)
     found = nearest_attack(Cliff().eval(), image)
-    monkeypatch.setattr("blindspots.attack.nearest.FALL", 0)
+    monkeypatch.setattr("blindspots.attack.projections.FALL", 0)
     control = nearest_attack(Cliff().eval(), image)  # goes to and fro
     assert found.evaluations < 20 and control.evaluations > 100 and strides == [0.3]
     assert found.distortion <= control.distortion * (1 + 1e-5)
@@ -545,9 +548,11 @@ def test_a_step_from_before_the_boundary_does_not_go_half_way():
     plane.bias.data = torch.tensor([0.01, 0.0], dtype=torch.float64)
     image = torch.zeros(1, 2, dtype=torch.float64)
     problem = state_problem(plane, image, None, *checked_bounds(image, (-1, 1)))
-    rows = nearest._start(problem, 0)._replace(x=torch.tensor([[0.0, 0.1]], dtype=torch.float64))
-    rows, differences, _ = nearest._linearise(problem, rows, 1.0)
-    rows, _ = nearest._project(problem, rows, differences)
+    rows = projections._start(problem, 0)._replace(
+        x=torch.tensor([[0.0, 0.1]], dtype=torch.float64)
+    )
+    rows, differences, _ = projections._linearise(problem, rows, 1.0)
+    rows, _ = projections._project(problem, rows, differences)
     assert rows.x[0, 0] > 0  # half-way to the image it would still be 0
 
 

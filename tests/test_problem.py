@@ -2,7 +2,15 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots.attack._problem import checked_bounds, margin_at, select, state_problem, towards
+from blindspots.attack._batches import checked_bounds
+from blindspots.attack._problem import (
+    Found,
+    margin_at,
+    nearer,
+    select,
+    state_problem,
+    towards,
+)
 
 
 @pytest.fixture
@@ -35,6 +43,21 @@ def test_other_targets_have_other_margins(linear):
     one = select(problem, torch.tensor([1]))
     assert torch.allclose(one.first_margin, torch.tensor([0.6]))
     assert torch.allclose(margin_at(one, one.images), torch.tensor([0.6]))
+
+
+def test_the_nearer_of_two_searches_is_kept_and_both_are_paid_for():
+    """Of three rows the other one is nearer, farther, and nowhere."""
+    inf = torch.inf
+    first = Found(
+        torch.zeros(3, 2), torch.tensor([2.0, 1.0, inf]), torch.full((3,), 5.0), torch.arange(3)
+    )
+    other = Found(
+        torch.ones(3, 2), torch.tensor([1.0, 2.0, inf]), torch.full((3,), 6.0), torch.arange(3)
+    )
+    found = nearer(first, other)
+    assert found.images.tolist() == [[1, 1], [0, 0], [0, 0]]
+    assert found.distortion.tolist() == [1, 1, inf] and found.penalty.tolist() == [6, 5, 5]
+    assert found.evaluations.tolist() == [0, 2, 4]
 
 
 def test_a_target_already_predicted_is_refused(linear):

@@ -5,7 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blindspots.attack._problem import checked_bounds
+from blindspots.attack._batches import checked_bounds
 from blindspots.attack.lbfgs import lbfgs_attack, random_targets
 from blindspots.data import class_numbers, refuse_other_than_tensors
 from blindspots.networks import classify, compute_logits, refuse_training_mode

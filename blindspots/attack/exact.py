@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from scipy.optimize import minimize
 from torch import Tensor, nn
 
-from blindspots.attack._problem import checked_bounds, refuse_short_numbers
+from blindspots.attack._batches import checked_bounds, refuse_short_numbers
 from blindspots.attack.polytope import project_to_polytope
 from blindspots.data import class_numbers
 from blindspots.networks import classify, evaluate, refuse_training_mode

@@ -10,13 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blindspots._former import former_options
-from blindspots.attack._problem import (
-    Found,
-    Problem,
-    attack_in_batches,
-    margin_at,
-    select,
-)
+from blindspots.attack._batches import attack_in_batches
+from blindspots.attack._problem import Found, Problem, margin_at, select
 from blindspots.attack.box import minimize_box
 from blindspots.attack.results import AdversarialImages
 from blindspots.data import class_numbers

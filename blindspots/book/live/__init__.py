@@ -16,7 +16,17 @@ from IPython.display import HTML
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from blindspots.attack import _problem, box, lbfgs, nearest, polytope
+from blindspots.attack import (
+    _problem,
+    boundary,
+    box,
+    classes,
+    lbfgs,
+    nearest,
+    polytope,
+    projections,
+    walk,
+)
 from blindspots.book.figures import image_url
 from blindspots.bounds.layers import pair_bounds
 from blindspots.data import LabelledImages
@@ -157,10 +167,10 @@ def describe(network: nn.Sequential, shape: tuple[int, ...], name: str) -> dict[
 
 def constants() -> dict[str, Any]:
     """Give the constants of both attacks, by the names that the script has for them."""
-    given: dict[str, Any] = {"LBFGS_AIM": lbfgs.AIM, "NEAREST_AIM": nearest.AIM}
+    given: dict[str, Any] = {"LBFGS_AIM": lbfgs.AIM, "NEAREST_AIM": projections.AIM}
     given |= {"PENALTIES": _default(lbfgs.lbfgs_attack, "penalties")}
     given |= {"PROJECTIONS": _default(nearest.nearest_attack, "projections")}
-    for module in (_problem, box, lbfgs, polytope, nearest):
+    for module in (_problem, box, lbfgs, polytope, projections, walk, boundary, classes, nearest):
         for key, value in vars(module).items():
             if key.isupper() and isinstance(value, (int, float, tuple)):
                 assert key == "AIM" or given.get(key, value) == value, f"there are two {key}"

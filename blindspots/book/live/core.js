@@ -1,9 +1,9 @@
 /* The attacks of blindspots.attack for one image at a time, in 64 bits, in a page.
 
-   The functions have the names of those in Python (box.py, lbfgs.py, polytope.py, nearest.py,
-   _problem.py) and do the same steps in the same order, so that both give the same distortion and
-   count the same gradients; they must change together. `constants` are Python's own. The searches
-   are generators that yield after every gradient, so that a page can paint in between. */
+   The functions have the names of those in Python and do the same steps in the same order, so that
+   both give the same distortion and count the same gradients; they must change together.
+   `constants` are Python's own. The searches are generators that yield after every gradient, so
+   that a page can paint in between. */
 function blindspotsCore(constants) {
   "use strict";
   const c = constants;
@@ -460,7 +460,7 @@ function blindspotsCore(constants) {
     return x;
   }
 
-  // ---- nearest.py -------------------------------------------------------------------------------
+  // ---- nearest.py, classes.py, projections.py, walk.py, boundary.py ------------------------------
 
   function* nearestAttack(problem, onStep = () => {}, steps = c.PROJECTIONS, any = false) {
     let spent = 0;
