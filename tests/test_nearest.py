@@ -367,17 +367,24 @@ def test_every_rival_that_is_known_is_linearised_afresh():
     assert torch.allclose(rows.normals[0], -2 * (rows.x - Discs.centres))
 
 
-def test_a_gradient_that_is_no_number_on_the_way_is_refused():
-    """At the image itself there is one."""
+def test_an_image_whose_gradient_is_no_number_on_the_way_fails_alone(monkeypatch):
+    """A hole between it and the boundary; the other image is nearer, and stays exact."""
 
-    class Rooted(nn.Module):
+    class Holed(nn.Module):
         def forward(self, images):
-            points = images.flatten(1)
-            root = ((0.9 - points) * (points < 0.9)).sqrt().sum(dim=1)  # then infinity times 0
-            return torch.stack([root, torch.full_like(root, 0.1)], dim=1)
+            mean = images.flatten(1).mean(dim=1)
+            outside = ((mean < 0.4) | (mean > 0.5)).double()
+            root = (outside + 0 * mean).sqrt()  # whose gradient is 0 times infinity in the hole
+            return torch.stack([mean + root - outside, torch.full_like(mean, 0.25)], dim=1)
 
-    with pytest.raises(ValueError, match="NaN or infinite on the way"):
-        nearest_attack(Rooted().eval(), torch.full((2, 1, 2, 2), 0.31), torch.tensor([1, 1]))
+    images = torch.tensor([0.3, 0.55]).double().view(2, 1, 1, 1).expand(2, 1, 2, 2)
+    walking = nearest_attack(Holed().eval(), images, torch.tensor([1, 1]))
+    monkeypatch.setattr("blindspots.attack.nearest.WALK", 0)
+    found = nearest_attack(Holed().eval(), images, torch.tensor([1, 1]))
+    assert found.success.tolist() == [True, False] and torch.equal(found.images[1], images[1])
+    assert found.distortion[0].item() == pytest.approx(0.05, rel=1e-4)
+    assert walking.success.all()  # over the hole
+    assert walking.distortion.tolist() == pytest.approx([0.05, 0.3], rel=1e-2)
 
 
 def deep_network(seed):

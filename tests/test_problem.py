@@ -65,6 +65,16 @@ def test_a_target_already_predicted_is_refused(linear):
         state_problem(linear, IMAGES, torch.tensor([1, 2]), *checked_bounds(IMAGES, (0, 1)))
 
 
+def test_a_gradient_that_is_no_number_is_refused():
+    class Rooted(nn.Module):
+        def forward(self, images):
+            points = images.flatten(1)
+            return points + (0 * points).sqrt()  # the root's gradient is infinite
+
+    with pytest.raises(ValueError, match="gradient at 2 images is NaN or infinite"):
+        state_problem(Rooted().eval(), IMAGES, None, *checked_bounds(IMAGES, (0, 1)))
+
+
 def test_one_class_is_refused():
     model = nn.Sequential(nn.Flatten(), nn.Linear(3, 1)).eval()
     with pytest.raises(ValueError, match="one row of two or more logits"):

@@ -107,6 +107,11 @@ def state_problem(
             f"{int(already.sum())} targets are already predicted (the first is class "
             f"{int(targets[already][0])}): choose another class, or leave these images out"
         )
+    if not (finite := gradient.isfinite().all(dim=1)).all():
+        raise ValueError(
+            f"the model's gradient at {int((~finite).sum())} images is NaN or infinite: check its "
+            "weights, and what roots or logarithms it has"
+        )
     if not (alive := gradient.any(dim=1)).all():
         raise ValueError(
             f"the gradient is exactly zero at {int((~alive).sum())} images, so no step can be "

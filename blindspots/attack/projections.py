@@ -112,13 +112,22 @@ def project_repeatedly(
         rows = _forget(rows)
     # Where penalty * squared norm + margin is stationary, the multipliers sum to 1 / (2 penalty).
     found = Found(best, smallest, 1 / (2 * pressure), evaluations)
-    if more and len(walkers := turning.index_fill(0, rows.at, True).nonzero()[:, 0]):
-        wide, narrow = smallest.new_tensor(FIRST_STRIDES)
-        strides = torch.where(turning[walkers], wide, narrow)
-        walked = walk(select(problem, walkers), strides, steps=more)
-        projected = Found(*(field[walkers] for field in found))
-        for field, update in zip(found, nearer(projected, walked), strict=True):
-            field[walkers] = update
+    return _walk_too(problem, found, turning, rows.at, more) if more else found
+
+
+def _walk_too(
+    problem: Problem, found: Found, turning: Tensor, unsettled: Tensor, steps: int
+) -> Found:
+    """Let the rows that turn and those unsettled take a walk; each keeps the better of both."""
+    walkers = turning.index_fill(0, unsettled, True).nonzero()[:, 0]
+    if len(walkers) == 0:
+        return found
+    wide, narrow = found.distortion.new_tensor(FIRST_STRIDES)
+    strides = torch.where(turning[walkers], wide, narrow)
+    walked = walk(select(problem, walkers), strides, steps=steps)
+    projected = Found(*(field[walkers] for field in found))
+    for field, update in zip(found, nearer(projected, walked), strict=True):
+        field[walkers] = update
     return found
 
 
@@ -165,11 +174,6 @@ def _linearise(problem: Problem, rows: _Rows, weight: float) -> tuple[_Rows, Ten
 
 def _project(problem: Problem, rows: _Rows, differences: Tensor) -> tuple[_Rows, Tensor]:
     """Go towards the nearest point that satisfies the linearisations; also how far it would be."""
-    if not rows.normals.sum().isfinite():  # in one pass
-        raise ValueError(
-            "the model's gradient is NaN or infinite on the way to an adversarial image: attack "
-            "the images in smaller batches and leave out those for which this is said"
-        )
     aim = (AIM * problem.first_margin).maximum(2 * problem.guard)
     ahead = differences.gather(1, rows.rival.clamp(min=0)) + aim[:, None]
     moved = rows.x - problem.images  # not `x`: the digits of a short way would be lost in it
