@@ -15,7 +15,7 @@ from blindspots.attack.projections import project_repeatedly
 from blindspots.attack.results import AdversarialImages
 from blindspots.perturbations import Bounds
 
-WALK = 3  # steps of it per projection
+WALK = 3  # steps of a walk per projection
 
 
 def nearest_attack(

@@ -29,7 +29,7 @@ NEWTON_STEPS = 4  # per projection; the next one goes on from there
 FALL = 0.25  # a step back to less than this share of the distance goes to half of it instead
 EARLY = 1 / 6  # a row that turns until this share of the projections is over takes a walk,
 UNSETTLED = 0.05  # and so does one whose last step is longer than this share of its distance
-FIRST_STRIDES = 1.0, 0.3  # of a row that turns and of one unsettled, as shares of the distance
+FIRST_STRIDES = 1.0, 0.3  # in the walk of a row that turns, and of one unsettled
 AWAY = 3  # how far off another start is, in distances to the linearised boundary
 
 

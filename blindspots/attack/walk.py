@@ -10,8 +10,8 @@ from blindspots.attack._problem import Found, Problem, differences_at
 from blindspots.perturbations import distortion
 
 SHARPNESS = 10.0  # of its smooth maximum, in which the first margin counts so many units
-LAST_STRIDE = 0.01  # of both
-SWAY = 0.05  # the share of it by which a step changes the distance
+LAST_STRIDE = 0.01  # of every row, as a share of the distance
+SWAY = 0.05  # the share by which a step changes the distance
 
 
 def walk(problem: Problem, strides: Float[Tensor, "n"], *, steps: int) -> Found:
