@@ -397,7 +397,12 @@ def test_strangers(tmp_path, monkeypatch, attacks, sweep_options):
         assert [network["kind"] for network in results["large"]] == list(strangers.LARGE)
         assert all(network["rows"] for network in results["large"])
     assert keys(found) == keys(stored) | {"versions": keys(found["versions"])}
-    assert keys(found["networks"][0]["rows"][0]) == keys(stored["networks"][0]["rows"][0])
+    for rows in ("rows", "at_once"):
+        assert keys(found["networks"][0][rows][0]) == keys(stored["networks"][0][rows][0])
+    for network in stored["networks"]:
+        timed = {(row["library"], row["targeted"]) for row in network["at_once"]}
+        assert len(timed) == len(network["at_once"]) == 4
+        assert {row["images"] for row in network["at_once"]} == {strangers.AT_ONCE}
     compared = {
         (row["library"], row["attack"], row["setting"]) for row in stored["networks"][0]["rows"]
     }

@@ -65,11 +65,14 @@ def test_a_target_already_predicted_is_refused(linear):
         state_problem(linear, IMAGES, torch.tensor([1, 2]), *checked_bounds(IMAGES, (0, 1)))
 
 
-def test_a_gradient_that_is_no_number_is_refused():
+@pytest.mark.parametrize("factor", [0, 1])
+def test_a_gradient_that_is_no_number_is_refused(factor):
+    """A root's at zero: infinity, or zero times infinity."""
+
     class Rooted(nn.Module):
         def forward(self, images):
             points = images.flatten(1)
-            return points + (0 * points).sqrt()  # the root's gradient is infinite
+            return points + (factor * (points - points.detach())).sqrt()
 
     with pytest.raises(ValueError, match="gradient at 2 images is NaN or infinite"):
         state_problem(Rooted().eval(), IMAGES, None, *checked_bounds(IMAGES, (0, 1)))

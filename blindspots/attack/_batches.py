@@ -1,6 +1,6 @@
 """What both attacks are given: checked, cut into batches, and put together again.
 
-Both attacks are a search for one batch; all else is here.
+Both attacks are a search for one batch; all around it is here.
 """
 
 import warnings

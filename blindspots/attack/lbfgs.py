@@ -87,9 +87,10 @@ def lbfgs_attack(
 
     Raises:
         TypeError: if images or targets have a type that cannot work.
-        ValueError: if the model is in training mode, returns probabilities or has no gradient; if
-            images are empty, outside the bounds or not finite; if targets are out of range,
-            missing or already predicted; or if shapes, devices or options do not fit.
+        ValueError: if the model is in training mode, returns probabilities or has no gradient, or
+            none that is finite; if images are empty, outside the bounds or not finite; if targets
+            are out of range, missing or already predicted; or if shapes, devices or options do not
+            fit.
     """
     if targets is None:
         raise ValueError("the cross-entropy needs targets: pass them, or use nearest_attack")

@@ -56,9 +56,9 @@ def nearest_attack(
 
     Raises:
         TypeError: if images or targets have a type that cannot work.
-        ValueError: if the model is in training mode, returns probabilities or has no gradient; if
-            images are empty, outside the bounds or not finite; if targets are out of range or
-            already predicted; or if shapes, devices or options do not fit.
+        ValueError: if the model is in training mode, returns probabilities or has no gradient, or
+            none that is finite; if images are empty, outside the bounds or not finite; if targets
+            are out of range or already predicted; or if shapes, devices or options do not fit.
     """
     if projections < 1:
         raise ValueError(f"projections must be at least 1, got {projections}")

@@ -133,7 +133,8 @@ def nearest_to_origin(
             dual = _Dual(*(field[kept] for field in dual))
         before = dual.multipliers
         dual = _newton(polytopes, dual, going)
-        going = (dual.multipliers != before).any(dim=1)  # a row that stays would stay again
+        # But for rounding, a row that stays would stay again.
+        going = (dual.multipliers != before).any(dim=1)
     return solution, violation
 
 
@@ -191,9 +192,8 @@ def _search_line(
     if tries > 1:
         part = Polytopes(*(field[bad] for field in polytopes))
         nearer = _search_line(part, nearer, moving[bad], step[bad], 0.4 * length, tries - 1)
-    for field, update in zip(there, nearer, strict=True):
-        field[bad] = update
-    return there
+    pairs = zip(there, nearer, strict=True)
+    return _Dual(*(field.index_copy(0, bad, update) for field, update in pairs))
 
 
 def _check(
@@ -233,5 +233,5 @@ def _check(
         )
         raise ValueError(f"the lower bound {low:g} exceeds the upper {high:g}: swap them")
     for name, tensor in (("points", points), ("normals", normals), ("offsets", offsets)):
-        if not tensor.sum().isfinite():  # in one pass: this runs once per step of an attack
+        if not tensor.sum().isfinite():  # in one pass
             raise ValueError(f"{name} contain NaN or infinity: leave these rows out")
