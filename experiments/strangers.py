@@ -80,7 +80,7 @@ QUICK = (
 
 def settings() -> list[peers.Setting]:
     """List what is compared: a choice from `attacks`, and attacks that do without targets."""
-    also = [s for s in peers.settings() if f"{s.library} {s.attack} {s.setting}" in ALSO]
+    also = named(ALSO, peers.settings())
     assert len(also) == len(ALSO)
     any_class = (False,)
     by_fab = partial(peers.adv_lib_attack, True, fab, {})
@@ -101,9 +101,8 @@ def settings() -> list[peers.Setting]:
     ]
 
 
-def named(names: Sequence[str]) -> list[peers.Setting]:
-    """Choose from what is compared."""
-    return [s for s in settings() if f"{s.library} {s.attack} {s.setting}" in names]
+def named(names: Sequence[str], among: Sequence[peers.Setting]) -> list[peers.Setting]:
+    return [s for s in among if f"{s.library} {s.attack} {s.setting}" in names]
 
 
 def start_often(
@@ -137,7 +136,7 @@ def examine(data: Source, kind: str, images: int, steps: int) -> Results:
     rows = measure_all(settings(), model, chosen, targets)
     turn = gradient_turn(model, chosen.images, targets)
     targets = random_targets(many.labels, classes=10, generator=generator)
-    at_once = measure_all(named(TIMED), model, many, targets)
+    at_once = measure_all(named(TIMED, settings()), model, many, targets)
     for row in at_once:
         del row["l2"]
     error = error_rate(model, test.images, test.labels)
@@ -151,7 +150,7 @@ def examine_large(kind: str) -> Results:
     chosen = correctly_classified(model, load_photographs())
     generator = torch.Generator().manual_seed(1)
     targets = random_targets(chosen.labels, classes=1000, generator=generator)
-    rows = measure_all(named(QUICK), model, chosen, targets)
+    rows = measure_all(named(QUICK, settings()), model, chosen, targets)
     return {"images": len(chosen), "rows": rows}
 
 

@@ -110,7 +110,7 @@ def state_problem(
     if not (finite := gradient.isfinite().all(dim=1)).all():
         raise ValueError(
             f"the model's gradient at {int((~finite).sum())} images is NaN or infinite: check its "
-            "weights, and what roots or logarithms it has"
+            "weights, roots and logarithms, or leave these images out"
         )
     if not (alive := gradient.any(dim=1)).all():
         raise ValueError(
